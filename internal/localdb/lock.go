@@ -1,0 +1,57 @@
+package localdb
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"scratchpaper/internal/core"
+)
+
+// dirLock keeps a second process off one data folder. The kernel drops it when the process dies, however it dies.
+type dirLock struct{ file *os.File }
+
+func lockDir(dir string) (*dirLock, error) {
+	path := filepath.Join(dir, "lock")
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, unavailable(err, "The data folder %s cannot be written to.", dir)
+	}
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		holder, _ := io.ReadAll(io.LimitReader(f, 20))
+		f.Close()
+		return nil, core.Wrap(err, core.Busy, "Another Scratchpaper%s is using the data folder %s. Stop it, or set DATA_DIR to another folder.", processNote(string(holder)), dir)
+	}
+	if err != nil {
+		f.Close()
+		return nil, unavailable(err, "The data folder %s cannot be locked.", dir)
+	}
+	return &dirLock{file: f}, writeHolder(f)
+}
+
+func processNote(pid string) string {
+	if pid = strings.TrimSpace(pid); pid != "" {
+		return " (process " + pid + ")"
+	}
+	return ""
+}
+
+// writeHolder notes who holds the lock, for the sentence that the next one gets.
+func writeHolder(f *os.File) error {
+	err := f.Truncate(0)
+	if err == nil {
+		_, err = f.WriteAt(fmt.Appendf(nil, "%d\n", os.Getpid()), 0)
+	}
+	if err != nil {
+		f.Close()
+		return unavailable(err, "The data folder cannot be written to: %s.", f.Name())
+	}
+	return nil
+}
+
+func (l *dirLock) release() { l.file.Close() }

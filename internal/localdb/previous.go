@@ -1,0 +1,147 @@
+package localdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+const (
+	// endingTime is how long a server that lost its app may take to begin its shutdown before it counts as running on.
+	endingTime = 2 * time.Second
+	// previousLimit is how long a start waits for a server that is shutting down.
+	previousLimit = time.Minute
+	pollEvery     = 50 * time.Millisecond
+)
+
+// left is a server that an earlier process left running.
+type left struct {
+	process   process
+	port      int
+	socketDir string
+}
+
+// pidFile is what postmaster.pid says. Postgres writes it line by line, so the end may be missing.
+type pidFile struct {
+	pid, port int
+	socketDir string
+}
+
+func readPIDFile(cluster string) (pidFile, bool) {
+	data, err := os.ReadFile(filepath.Join(cluster, "postmaster.pid"))
+	if err != nil {
+		return pidFile{}, false
+	}
+	lines := append(strings.Split(string(data), "\n"), make([]string, 5)...)
+	pid, err := strconv.Atoi(strings.TrimSpace(lines[0]))
+	// A negative number stands for a single-user process; 0 would mean our own group to kill(2).
+	if pid < 0 {
+		pid = -pid
+	}
+	port, _ := strconv.Atoi(strings.TrimSpace(lines[3]))
+	return pidFile{pid: pid, port: port, socketDir: strings.TrimSpace(lines[4])}, err == nil && pid > 1
+}
+
+// previous waits for the server of an earlier process to end, or gives it when it goes on running. After nil, nil no
+// process works in the cluster, and a pid file that is left of a dead server does not stand in the way.
+func previous(ctx context.Context, p place, password string) (*left, error) {
+	ctx, cancel := context.WithTimeout(ctx, previousLimit)
+	defer cancel()
+	since := time.Now()
+	for {
+		f, ok := readPIDFile(p.cluster())
+		alive := ok && isServer(f.pid, p.cluster())
+		if !alive && !inUse(p.cluster()) && !inUse(p.unfinished()) {
+			return nil, removeStale(p.cluster(), f, ok)
+		}
+		if alive && time.Since(since) > endingTime && accepts(ctx, p, f, password) {
+			return &left{process: adopt(f.pid, p.cluster()), port: f.port, socketDir: f.socketDir}, nil
+		}
+		if sleep(ctx, pollEvery) != nil {
+			return nil, unavailable(ctx.Err(), "The database of an earlier start (process %d) in %s is still running and does not answer. End that process and start again.", f.pid, p.cluster())
+		}
+	}
+}
+
+// removeStale removes the pid file of a dead server when its number now belongs to some other process, because
+// Postgres would take that one for the server. The caller has made sure that no process works in the cluster.
+func removeStale(cluster string, f pidFile, ok bool) error {
+	if !ok || errors.Is(syscall.Kill(f.pid, 0), syscall.ESRCH) {
+		return nil
+	}
+	if err := os.Remove(filepath.Join(cluster, "postmaster.pid")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return unavailable(err, "The database in %s was not shut down, and its file postmaster.pid cannot be removed.", cluster)
+	}
+	return nil
+}
+
+// isServer says whether the process lives and works in this cluster. A server's working directory is its cluster.
+func isServer(pid int, cluster string) bool {
+	if runtime.GOOS == "linux" {
+		dir, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid))
+		return err == nil && dir == cluster
+	}
+	out, err := exec.Command("ps", "-o", "command=", "-p", strconv.Itoa(pid)).Output()
+	return err == nil && strings.Contains(string(out), cluster)
+}
+
+// inUse says whether any process still works in the cluster: after kill -9 of a server its helpers live on for a
+// moment and hold its shared memory.
+func inUse(cluster string) bool {
+	dirs, _ := filepath.Glob("/proc/[0-9]*/cwd")
+	for _, dir := range dirs {
+		if target, err := os.Readlink(dir); err == nil && target == cluster {
+			return true
+		}
+	}
+	return false
+}
+
+func accepts(ctx context.Context, p place, f pidFile, password string) bool {
+	if f.port == 0 || f.socketDir == "" {
+		return false
+	}
+	p.socketDir = f.socketDir
+	s := &Server{place: p, port: f.port, password: password}
+	return s.ping(ctx) == nil
+}
+
+func (s *Server) ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, s.AdminURL("postgres"))
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	return conn.Ping(ctx)
+}
+
+// refused tells a server that answered no (wrong password, wrong rules) from one that is not ready yet (57P03).
+func refused(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && strings.HasPrefix(pg.Code, "28")
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}

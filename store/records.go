@@ -1,0 +1,348 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"scratchpaper/internal/core"
+)
+
+// wasThere stands in _changes, at column 0, for a record that is still in the table: its values are there.
+const wasThere = "{}"
+
+// createRecords makes records (or proposes them) and gives their ids in the order asked for; refused ones give id 0.
+func (b *batchTxn) createRecords(ctx context.Context, creates []NewRecord, opts ChangeOptions, created *[]int64) ([]Refusal, error) {
+	if len(creates) == 0 {
+		return nil, nil
+	}
+	if !b.t.Creatable && b.t.Source == core.Remote {
+		return refuseCreates(creates, orText(b.t.WhyNoNew, "Records cannot be created in this table.")), nil
+	}
+	ids, err := b.reserveRecords(ctx, len(creates))
+	if err != nil {
+		return nil, err
+	}
+	objects := make([]string, len(creates))
+	for i, c := range creates {
+		raw, err := canonicalObject(b.t, c.Values)
+		if err != nil {
+			return nil, fmt.Errorf("new record: %w", err)
+		}
+		objects[i] = string(raw)
+	}
+	state := core.Created
+	if opts.Suggest {
+		state = core.Proposed
+	}
+	if err := b.insertRecords(ctx, ids, objects, state); err != nil {
+		return nil, err
+	}
+	*created = ids
+	if opts.Suggest {
+		return nil, b.insertSuggestions(ctx, ids, objects, opts.Reason)
+	}
+	return nil, b.recordCreated(ctx, ids, objects)
+}
+
+func refuseCreates(creates []NewRecord, reason string) []Refusal {
+	out := make([]Refusal, len(creates))
+	for i, c := range creates {
+		out[i] = Refusal{Index: c.Index, Reason: reason}
+	}
+	return out
+}
+
+func (b *batchTxn) reserveRecords(ctx context.Context, n int) ([]int64, error) {
+	rows, err := b.tx.Query(ctx, `select nextval($1::regclass) from generate_series(1, $2)`, dynamic, companion(b.t, "_record_id"), n)
+	if err != nil {
+		return nil, fmt.Errorf("reserve records: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[int64])
+}
+
+// insertRecords puts rows in from objects of canonical values by column number.
+func (b *batchTxn) insertRecords(ctx context.Context, ids []int64, objects []string, state core.RecordState) error {
+	names, exprs := []string{"_id", "_state"}, []string{"v.id", "$3"}
+	for _, c := range b.t.Columns {
+		names = append(names, ident(c.Physical))
+		exprs = append(exprs, castExpr(c, "(v.vals -> '"+strconv.Itoa(c.Number)+"')"))
+	}
+	_, err := b.tx.Exec(ctx, `insert into `+dataTable(b.t)+` (`+strings.Join(names, ", ")+`)
+		select `+strings.Join(exprs, ", ")+` from (select u.id, u.vals::jsonb as vals from unnest($1::bigint[], $2::text[]) as u(id, vals)) v
+		on conflict (_id) do nothing`, dynamic, ids, objects, int16(state))
+	if err != nil {
+		return fmt.Errorf("insert records: %w", err)
+	}
+	return nil
+}
+
+func (b *batchTxn) recordCreated(ctx context.Context, ids []int64, objects []string) error {
+	_, err := b.tx.Exec(ctx, `insert into `+companion(b.t, "_changes")+` (batch, row, col, before, after)
+		select $1, u.id, 0, 'null', u.vals::jsonb from unnest($2::bigint[], $3::text[]) as u(id, vals)`, dynamic, b.id, ids, objects)
+	if err != nil {
+		return fmt.Errorf("record creates: %w", err)
+	}
+	n := int64(len(ids))
+	b.rows += n
+	b.delta.Records += n
+	b.delta.Created += n
+	return b.refsOfCreated(ctx, ids)
+}
+
+// refsOfCreated lists references of new records to records without a remote id.
+func (b *batchTxn) refsOfCreated(ctx context.Context, ids []int64) error {
+	for _, c := range b.t.Columns {
+		if c.Type != core.Reference && c.Type != core.References {
+			continue
+		}
+		values := "array[r." + ident(c.Physical) + "]"
+		if c.Type == core.References {
+			values = "r." + ident(c.Physical)
+		}
+		_, err := b.tx.Exec(ctx, `insert into `+companion(b.t, "_refs")+` (target, row, col)
+			select substr(v, 2)::bigint, r._id, $2 from `+dataTable(b.t)+` r cross join lateral unnest(`+values+`) v
+			where r._id = any($1) and v ~ '^~[0-9]{1,18}$' on conflict do nothing`, dynamic, ids, c.Number)
+		if err != nil {
+			return fmt.Errorf("references of new records: %w", err)
+		}
+	}
+	return nil
+}
+
+func (b *batchTxn) deleteRecords(ctx context.Context, ops []RecordOp, opts ChangeOptions) ([]Refusal, error) {
+	if len(ops) == 0 {
+		return nil, nil
+	}
+	ids := recordIDs(ops)
+	if opts.Suggest {
+		nulls := make([]string, len(ids))
+		for i := range nulls {
+			nulls[i] = "null"
+		}
+		return nil, b.insertSuggestions(ctx, ids, nulls, opts.Reason)
+	}
+	refused, err := b.refusedOps(ctx, ops, "r._state in (0, 1)", "This record is not here (any more), or is deleted already.")
+	if err != nil {
+		return nil, err
+	}
+	args := []any{ids}
+	more, err := b.deleteWhere(ctx, "r._id = any($1)", args)
+	return append(refused, more...), err
+}
+
+// deleteWhere marks the chosen records deleted. Existing ones go from the service when that is published; created ones
+// that were never published are simply not sent.
+func (b *batchTxn) deleteWhere(ctx context.Context, cond string, args []any) ([]Refusal, error) {
+	if !b.t.Deletable && b.t.Source == core.Remote {
+		cond += " and r._remote_id is null"
+	}
+	batch := "$" + strconv.Itoa(len(args)+1)
+	tag, err := b.tx.Exec(ctx, `insert into `+companion(b.t, "_changes")+` (batch, row, col, before, after)
+		select `+batch+`, r._id, 0, '`+wasThere+`', 'null' from `+dataTable(b.t)+` r where r._state in (0, 1) and `+cond,
+		append(append([]any{dynamic}, args...), b.id)...)
+	if err != nil {
+		return nil, fmt.Errorf("record deletes: %w", err)
+	}
+	if tag.RowsAffected() == 0 && !b.t.Deletable && b.t.Source == core.Remote {
+		return []Refusal{{Reason: orText(b.t.WhyNoDel, "Records of this table cannot be deleted.")}}, nil
+	}
+	return nil, b.markDeleted(ctx)
+}
+
+// markDeleted sets the state of the records that the batch deletes.
+func (b *batchTxn) markDeleted(ctx context.Context) error {
+	var n, created, edits int64
+	err := b.tx.QueryRow(ctx, `select count(*), count(*) filter (where r._state = 1),
+			coalesce(sum((select count(*) from jsonb_object_keys(r._base))), 0)
+		from `+dataTable(b.t)+` r join `+companion(b.t, "_changes")+` ch on ch.row = r._id
+		where ch.batch = $1 and ch.col = 0 and ch.after = 'null' and r._state in (0, 1)`, dynamic, b.id).Scan(&n, &created, &edits)
+	if err != nil {
+		return fmt.Errorf("count deletes: %w", err)
+	}
+	_, err = b.tx.Exec(ctx, `update `+dataTable(b.t)+` r set _state = 2 from `+companion(b.t, "_changes")+` ch
+		where ch.batch = $1 and ch.col = 0 and ch.after = 'null' and ch.row = r._id and r._state in (0, 1)`, dynamic, b.id)
+	if err != nil {
+		return fmt.Errorf("mark deleted: %w", err)
+	}
+	b.rows += n
+	b.delta.Records -= n
+	b.delta.Created -= created
+	b.delta.Deleted += n - created
+	b.delta.Edits -= edits
+	return nil
+}
+
+func (b *batchTxn) undeleteRecords(ctx context.Context, ops []RecordOp) ([]Refusal, error) {
+	if len(ops) == 0 {
+		return nil, nil
+	}
+	refused, err := b.refusedOps(ctx, ops, "r._state = 2", "This record is not deleted.")
+	if err != nil {
+		return nil, err
+	}
+	_, err = b.tx.Exec(ctx, `insert into `+companion(b.t, "_changes")+` (batch, row, col, before, after)
+		select $1, r._id, 0, 'null', '`+wasThere+`' from `+dataTable(b.t)+` r where r._id = any($2) and r._state = 2`, dynamic, b.id, recordIDs(ops))
+	if err != nil {
+		return nil, fmt.Errorf("record undeletes: %w", err)
+	}
+	return refused, b.markUndeleted(ctx)
+}
+
+// markUndeleted brings back the records that the batch undeletes: as existing ones where the service has them.
+func (b *batchTxn) markUndeleted(ctx context.Context) error {
+	var n, created, edits int64
+	err := b.tx.QueryRow(ctx, `with back as (
+			update `+dataTable(b.t)+` r set _state = case when r._remote_id is null then 1 else 0 end
+			from `+companion(b.t, "_changes")+` ch
+			where ch.batch = $1 and ch.col = 0 and ch.before = 'null' and ch.after = '`+wasThere+`' and ch.row = r._id and r._state = 2
+			returning r._state, r._base)
+		select count(*), count(*) filter (where _state = 1), coalesce(sum((select count(*) from jsonb_object_keys(_base))), 0) from back`,
+		dynamic, b.id).Scan(&n, &created, &edits)
+	if err != nil {
+		return fmt.Errorf("bring back: %w", err)
+	}
+	b.rows += n
+	b.delta.Records += n
+	b.delta.Created += created
+	b.delta.Deleted -= n - created
+	b.delta.Edits += edits
+	return nil
+}
+
+func recordIDs(ops []RecordOp) []int64 {
+	ids := make([]int64, len(ops))
+	for i, o := range ops {
+		ids[i] = o.Record
+	}
+	return ids
+}
+
+// refusedOps gives the ops whose record does not meet a condition over r.
+func (b *batchTxn) refusedOps(ctx context.Context, ops []RecordOp, cond, reason string) ([]Refusal, error) {
+	rows, err := b.tx.Query(ctx, `select r._id from `+dataTable(b.t)+` r where r._id = any($1) and `+cond, dynamic, recordIDs(ops))
+	if err != nil {
+		return nil, fmt.Errorf("look at records: %w", err)
+	}
+	ok, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return nil, fmt.Errorf("look at records: %w", err)
+	}
+	sort.Slice(ok, func(i, j int) bool { return ok[i] < ok[j] })
+	var out []Refusal
+	for _, o := range ops {
+		i := sort.Search(len(ok), func(i int) bool { return ok[i] >= o.Record })
+		if i == len(ok) || ok[i] != o.Record {
+			out = append(out, Refusal{Index: o.Index, Record: o.Record, Reason: reason})
+		}
+	}
+	return out, nil
+}
+
+// FillWhere sets the same values in all chosen records, as one batch. Codes: NotFound, Forbidden, Invalid, Conflict, Busy.
+func (s *Store) FillWhere(ctx context.Context, by core.Actor, ref TableRef, w Where, values map[int]core.Value, opts ChangeOptions) (BatchResult, error) {
+	kind := orText(opts.Kind, "fill")
+	var refused []Refusal
+	res, err := s.inBatch(ctx, by, ref, newBatch{Kind: kind, Label: orText(opts.Label, "Fill")}, func(b *batchTxn) error {
+		refused = nil
+		src := source{}
+		args := []any{b.id} // $1
+		var pairs []string
+		for _, n := range sortedColumns(values) {
+			c, ok := b.t.Column(n)
+			if !ok || (!c.Writable && !c.InsertOnly) {
+				refused = append(refused, Refusal{Column: n, Slug: c.Slug, Reason: orText(c.WhyNot, "This column is read-only.")})
+				continue
+			}
+			args = append(args, string(values[n].Canonical(c.Type)))
+			pairs = append(pairs, fmt.Sprintf("(%d, $%d::text::jsonb)", n, len(args)))
+			src.cols = append(src.cols, c)
+		}
+		if len(pairs) == 0 {
+			return nil
+		}
+		cond, err := s.recordsSQL(ctx, b.tx, by, b.t, w, &args)
+		if err != nil {
+			return err
+		}
+		src.sql = `(select r._id as row, p.col, p.after, null::bigint as src, null::text as reason, null::text as kind, null::text as edit
+			from ` + dataTable(b.t) + ` r cross join (values ` + strings.Join(pairs, ", ") + `) as p(col, after) where ` + cond + `) e`
+		src.args = args[1:]
+		return b.applyCells(ctx, src)
+	})
+	res.Refused = refused
+	return res, err
+}
+
+func sortedColumns(values map[int]core.Value) []int {
+	out := make([]int, 0, len(values))
+	for n := range values {
+		out = append(out, n)
+	}
+	sort.Ints(out)
+	return out
+}
+
+// DeleteWhere deletes all chosen records, as one batch. Codes: NotFound, Forbidden, Invalid, Conflict, Busy.
+func (s *Store) DeleteWhere(ctx context.Context, by core.Actor, ref TableRef, w Where, opts ChangeOptions) (BatchResult, error) {
+	var refused []Refusal
+	res, err := s.inBatch(ctx, by, ref, newBatch{Kind: "delete", Label: orText(opts.Label, "Delete records")}, func(b *batchTxn) error {
+		var args []any
+		cond, err := s.recordsSQL(ctx, b.tx, by, b.t, w, &args)
+		if err != nil {
+			return err
+		}
+		refused, err = b.deleteWhere(ctx, cond, args)
+		return err
+	})
+	res.Refused = refused
+	return res, err
+}
+
+// DuplicateRecords makes copies of records, without what the service makes itself. Codes: NotFound, Forbidden, Busy.
+func (s *Store) DuplicateRecords(ctx context.Context, by core.Actor, ref TableRef, ids []int64) (BatchResult, error) {
+	t, err := s.TableByID(ctx, by, ref)
+	if err != nil {
+		return BatchResult{}, err
+	}
+	rows, err := s.rows(ctx, s.pool, t, ids, RowOptions{})
+	if err != nil {
+		return BatchResult{}, err
+	}
+	var ch Changes
+	for i, r := range rows {
+		values := map[int]core.Value{}
+		for j, c := range t.Columns {
+			if c.Writable && !c.Options.Key && !c.Options.Unique {
+				values[c.Number] = r.Values[j]
+			}
+		}
+		ch.Creates = append(ch.Creates, NewRecord{Values: values, Index: i})
+	}
+	return s.ApplyChanges(ctx, by, ref, ch, ChangeOptions{Kind: "duplicate", Label: plural(len(rows), "Duplicate a record", "Duplicate %d records")})
+}
+
+// rowObject gives the SQL of a whole record as a jsonb object of canonical values by column number.
+func rowObject(t Table, alias string) string {
+	parts := make([]string, 0, len(t.Columns))
+	for _, c := range t.Columns {
+		parts = append(parts, "'"+strconv.Itoa(c.Number)+"', "+canonicalExpr(c, alias))
+	}
+	var chunks []string // a function takes at most 100 arguments
+	for len(parts) > 0 {
+		n := min(45, len(parts))
+		chunks = append(chunks, "jsonb_build_object("+strings.Join(parts[:n], ", ")+")")
+		parts = parts[n:]
+	}
+	return "(" + strings.Join(chunks, " || ") + ")"
+}
+
+// decodeObject reads an object of canonical values by column number.
+func decodeObject(t Table, raw json.RawMessage) (map[int]core.Value, error) {
+	return byColumn(t.Columns, raw)
+}

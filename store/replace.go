@@ -1,0 +1,259 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"scratchpaper/internal/core"
+)
+
+// Replace is a find and replace of plain text: neither text is ever taken as a pattern.
+type Replace struct {
+	Columns   []int // column numbers; nil: every text column that can be written
+	Find      string
+	With      string
+	MatchCase bool
+	WholeCell bool
+}
+
+// ReplacePreview is what a find and replace would suggest.
+type ReplacePreview struct {
+	Count int64 // cells
+	Items []Suggestion
+}
+
+// previewItems is how many results a preview shows.
+const previewItems = 20
+
+// replaceFunc gives the function over a cell's text; ok says whether it changes.
+func (r Replace) replaceFunc() func(string) (string, bool) {
+	if r.WholeCell {
+		return func(s string) (string, bool) {
+			same := s == r.Find || !r.MatchCase && strings.EqualFold(s, r.Find)
+			return r.With, same && s != r.With
+		}
+	}
+	if r.MatchCase {
+		return func(s string) (string, bool) {
+			out := strings.ReplaceAll(s, r.Find, r.With)
+			return out, out != s
+		}
+	}
+	find := regexp.MustCompile("(?i)" + regexp.QuoteMeta(r.Find))
+	return func(s string) (string, bool) {
+		out := find.ReplaceAllLiteralString(s, r.With)
+		return out, out != s
+	}
+}
+
+func (r Replace) check(t Table) ([]core.Column, error) {
+	if r.Find == "" {
+		return nil, core.FieldErrorf("/options/find", "Type the text to find.")
+	}
+	if len(r.Find)+len(r.With) > 10_000 {
+		return nil, core.FieldErrorf("/options/find", "The texts to find and to put in take at most 10,000 characters together.")
+	}
+	var cols []core.Column
+	for _, c := range t.Columns {
+		if c.Writable && replaceable(c) && (r.Columns == nil || contains(r.Columns, c.Number)) {
+			cols = append(cols, c)
+		}
+	}
+	if len(cols) == 0 {
+		return nil, core.FieldErrorf("/columns", "Choose at least one column whose text can be changed.")
+	}
+	return cols, nil
+}
+
+func replaceable(c core.Column) bool {
+	return c.Type.IsText() && c.Type != core.Reference
+}
+
+func contains(list []int, n int) bool {
+	for _, x := range list {
+		if x == n {
+			return true
+		}
+	}
+	return false
+}
+
+// replaceBatch is how many cells are read, changed and copied at a time: memory is bounded by it.
+const replaceBatch = 10_000
+
+// eachReplacement calls fn with the replacements in pages. The cells stream through a cursor of the transaction.
+func (s *Store) eachReplacement(ctx context.Context, tx pgx.Tx, by core.Actor, t Table, w Where, r Replace, fn func([]newSuggestion) error) error {
+	cols, err := r.check(t)
+	if err != nil {
+		return err
+	}
+	change := r.replaceFunc()
+	for _, c := range cols {
+		if err := s.replaceColumn(ctx, tx, by, t, w, r, c, change, fn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) replaceColumn(ctx context.Context, tx pgx.Tx, by core.Actor, t Table, w Where, r Replace, c core.Column,
+	change func(string) (string, bool), fn func([]newSuggestion) error) error {
+	var args []any
+	cond, err := s.recordsSQL(ctx, tx, by, t, w, &args)
+	if err != nil {
+		return err
+	}
+	cell := "r." + ident(c.Physical)
+	args = append(args, "%"+likeEscape(r.Find)+"%")
+	match := cell + " like $" + strconv.Itoa(len(args))
+	if !r.MatchCase {
+		match = cell + ` collate "und-x-icu" ilike $` + strconv.Itoa(len(args))
+	}
+	name := "replace_" + strconv.Itoa(c.Number)
+	if err := declareCursor(ctx, tx, name, "select r._id, "+cell+" from "+dataTable(t)+" r where r._state in (0, 1) and "+cond+" and "+match, args); err != nil {
+		return err
+	}
+	for {
+		page, n, err := fetchReplacements(ctx, tx, name, c, change)
+		if err != nil {
+			return err
+		}
+		if err := fn(page); err != nil {
+			return err
+		}
+		if n < replaceBatch {
+			_, err := tx.Exec(ctx, "close "+name)
+			return err
+		}
+	}
+}
+
+// declareCursor opens a cursor over a query with parameters. DECLARE takes none over the extended protocol, so pgx puts them
+// in as quoted literals.
+func declareCursor(ctx context.Context, tx pgx.Tx, name, query string, args []any) error {
+	if _, err := tx.Exec(ctx, "declare "+ident(name)+" no scroll cursor for "+query, append([]any{pgx.QueryExecModeSimpleProtocol}, args...)...); err != nil {
+		return fmt.Errorf("open cursor: %w", err)
+	}
+	return nil
+}
+
+func fetchReplacements(ctx context.Context, tx pgx.Tx, name string, c core.Column, change func(string) (string, bool)) ([]newSuggestion, int, error) {
+	rows, err := tx.Query(ctx, "fetch "+strconv.Itoa(replaceBatch)+" from "+ident(name), dynamic)
+	if err != nil {
+		return nil, 0, fmt.Errorf("read cells: %w", err)
+	}
+	var page []newSuggestion
+	var id int64
+	var text *string
+	n := 0
+	_, err = pgx.ForEachRow(rows, []any{&id, &text}, func() error {
+		n++
+		if text == nil {
+			return nil
+		}
+		to, changed := change(*text)
+		if !changed {
+			return nil
+		}
+		v, err := core.CheckValue(c, core.TextValue(to))
+		if err != nil {
+			return nil // it does not fit the column: never suggested
+		}
+		page = append(page, newSuggestion{record: id, column: c.Number, before: core.TextValue(*text).Canonical(c.Type), after: v.Canonical(c.Type)})
+		return nil
+	})
+	return page, n, err
+}
+
+// PreviewReplace counts what a find and replace would suggest and gives the first 20. It changes nothing. Codes: NotFound,
+// Invalid, Conflict.
+func (s *Store) PreviewReplace(ctx context.Context, by core.Actor, ref TableRef, w Where, r Replace) (ReplacePreview, error) {
+	var p ReplacePreview
+	err := s.tx(ctx, by, func(tx pgx.Tx) error {
+		p = ReplacePreview{}
+		t, err := tableTx(ctx, tx, by, ref)
+		if err != nil {
+			return err
+		}
+		return s.eachReplacement(ctx, tx, by, t, w, r, func(page []newSuggestion) error {
+			for _, n := range page {
+				if p.Count++; len(p.Items) < previewItems {
+					p.Items = append(p.Items, Suggestion{Record: n.record, Column: n.column, Before: n.before, After: n.after})
+				}
+			}
+			return nil
+		})
+	})
+	return p, err
+}
+
+// SuggestReplace makes the suggestions of a find and replace, as one batch. Codes: NotFound, Forbidden, Invalid, Conflict, Busy.
+func (s *Store) SuggestReplace(ctx context.Context, by core.Actor, ref TableRef, w Where, r Replace) (BatchResult, error) {
+	label := fmt.Sprintf("Replace “%s” by “%s”", cut(r.Find, 40), cut(r.With, 40))
+	return s.inBatch(ctx, by, ref, newBatch{Kind: "transform", Label: label}, func(b *batchTxn) error {
+		return s.eachReplacement(ctx, b.tx, by, b.t, w, r, func(page []newSuggestion) error {
+			return b.addSuggestions(ctx, page)
+		})
+	})
+}
+
+func cut(s string, n int) string {
+	if r := []rune(s); len(r) > n {
+		return string(r[:n]) + "…"
+	}
+	return s
+}
+
+// Facet is a distinct value of a column with its count.
+type Facet struct {
+	Value core.Value
+	Count int64
+}
+
+// Facets gives the distinct values of a column under a view, the most frequent first; more says that there are others.
+// Codes: NotFound, Invalid.
+func (s *Store) Facets(ctx context.Context, by core.Actor, ref TableRef, v View, column int, search string, limit int) (list []Facet, more bool, err error) {
+	t, err := s.TableByID(ctx, by, ref)
+	if err != nil {
+		return nil, false, err
+	}
+	c, ok := t.Column(column)
+	if !ok {
+		return nil, false, core.FieldErrorf("/column", "There is no such column.")
+	}
+	var args []any
+	where, _, err := viewSQL(t, v, &args)
+	if err != nil {
+		return nil, false, err
+	}
+	if search != "" {
+		args = append(args, "%"+likeEscape(search)+"%")
+		where += " and r." + ident(c.Physical) + "::text collate \"und-x-icu\" ilike $" + strconv.Itoa(len(args))
+	}
+	args = append(args, limit+1)
+	rows, err := s.pool.Query(ctx, "select "+canonicalExpr(c, "r")+" as v, count(*) from "+dataTable(t)+" r where r._state in (0, 1) and "+where+
+		" group by 1 order by 2 desc, 1 limit $"+strconv.Itoa(len(args)), append([]any{dynamic}, args...)...)
+	if err != nil {
+		return nil, false, fmt.Errorf("facets: %w", err)
+	}
+	list, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (Facet, error) {
+		var f Facet
+		var raw json.RawMessage
+		if err := row.Scan((*[]byte)(&raw), &f.Count); err != nil {
+			return f, err
+		}
+		var err error
+		f.Value, err = core.FromCanonical(c.Type, raw)
+		return f, err
+	})
+	if len(list) > limit {
+		return list[:limit], true, err
+	}
+	return list, false, mapError(err)
+}

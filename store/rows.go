@@ -1,0 +1,317 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"scratchpaper/internal/core"
+)
+
+// querier is a pool or a transaction.
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+// Rows gives records by id, in the order of ids; those that are gone are absent. Codes: NotFound.
+func (s *Store) Rows(ctx context.Context, by core.Actor, ref TableRef, ids []int64, opts RowOptions) ([]Row, error) {
+	t, err := s.TableByID(ctx, by, ref)
+	if err != nil {
+		return nil, err
+	}
+	return s.rows(ctx, s.pool, t, ids, opts)
+}
+
+func (s *Store) rows(ctx context.Context, q querier, t Table, ids []int64, opts RowOptions) ([]Row, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	cols := chosenColumns(t, opts.Columns)
+	sql := "select " + rowColumns(cols, opts.CutAt) + " from " + dataTable(t) + " r where r._id = any($1)"
+	found, err := scanRows(ctx, q, cols, opts.CutAt, sql, ids)
+	if err != nil {
+		return nil, err
+	}
+	return s.dress(ctx, q, t, inOrder(found, ids))
+}
+
+// FirstRows answers the first window of a cold view by a LIMIT query, while its order is computed. Codes: NotFound, Invalid.
+func (s *Store) FirstRows(ctx context.Context, by core.Actor, ref TableRef, v View, limit int, opts RowOptions) ([]Row, error) {
+	t, err := s.TableByID(ctx, by, ref)
+	if err != nil {
+		return nil, err
+	}
+	var args []any
+	where, order, err := viewSQL(t, v, &args)
+	if err != nil {
+		return nil, err
+	}
+	cols := chosenColumns(t, opts.Columns)
+	args = append(args, limit)
+	sql := "select " + rowColumns(cols, opts.CutAt) + " from " + dataTable(t) + " r where " + where + " order by " + order +
+		" limit $" + strconv.Itoa(len(args))
+	found, err := scanRows(ctx, s.pool, cols, opts.CutAt, sql, args...)
+	if err != nil {
+		return nil, mapError(err)
+	}
+	return s.dress(ctx, s.pool, t, found)
+}
+
+func chosenColumns(t Table, numbers []int) []core.Column {
+	if numbers == nil {
+		return t.Columns
+	}
+	out := make([]core.Column, 0, len(numbers))
+	for _, n := range numbers {
+		if c, ok := t.Column(n); ok {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+func rowColumns(cols []core.Column, cutAt int) string {
+	parts := []string{"r._id", "r._remote_id", "r._state", "r._base", "r._conflict"}
+	for _, c := range cols {
+		parts = append(parts, textExpr(c, "r", cutAt))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func scanRows(ctx context.Context, q querier, cols []core.Column, cutAt int, sql string, args ...any) ([]Row, error) {
+	rows, err := q.Query(ctx, sql, append([]any{dynamic}, args...)...)
+	if err != nil {
+		return nil, fmt.Errorf("rows: %w", err)
+	}
+	defer rows.Close()
+	var out []Row
+	for rows.Next() {
+		var r Row
+		var remote *string
+		var base, conflict []byte
+		cells := make([][]byte, len(cols))
+		dest := []any{&r.ID, &remote, &r.State, &base, &conflict}
+		for i := range cells {
+			dest = append(dest, &cells[i])
+		}
+		if err := rows.Scan(dest...); err != nil {
+			return nil, fmt.Errorf("scan row: %w", err)
+		}
+		if remote != nil {
+			r.RemoteID = *remote
+		}
+		if err := r.fill(cols, cells, cutAt, base, conflict); err != nil {
+			return nil, err
+		}
+		out = append(out, r)
+	}
+	return out, rows.Err()
+}
+
+func (r *Row) fill(cols []core.Column, cells [][]byte, cutAt int, base, conflict []byte) error {
+	r.Values, r.Cut = make([]core.Value, len(cols)), make([]bool, len(cols))
+	for i, c := range cols {
+		v, cut, err := valueFromText(c, cells[i], cutAt)
+		if err != nil {
+			return fmt.Errorf("cell %d of %d: %w", c.Number, r.ID, err)
+		}
+		r.Values[i], r.Cut[i] = v, cut
+	}
+	var err error
+	if r.Base, err = byColumn(cols, base); err != nil {
+		return err
+	}
+	if r.Conflicts, err = byColumn(cols, conflict); err != nil {
+		return err
+	}
+	r.RecordConflict = recordConflict(conflict)
+	return nil
+}
+
+// byColumn reads a jsonb object of canonical values by column number. Columns that were not asked for are kept too, as
+// texts, so that a row can say that it is edited at all.
+func byColumn(cols []core.Column, raw []byte) (map[int]core.Value, error) {
+	if raw == nil {
+		return nil, nil
+	}
+	var m map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &m); err != nil {
+		return nil, fmt.Errorf("values by column: %w", err)
+	}
+	types := map[int]core.ColumnType{}
+	for _, c := range cols {
+		types[c.Number] = c.Type
+	}
+	out := make(map[int]core.Value, len(m))
+	for k, v := range m {
+		n, err := strconv.Atoi(k)
+		if err != nil {
+			continue // _record
+		}
+		t, known := types[n]
+		if !known {
+			out[n] = core.TextValue(string(v))
+			continue
+		}
+		if out[n], err = core.FromCanonical(t, v); err != nil {
+			return nil, fmt.Errorf("column %d: %w", n, err)
+		}
+	}
+	return out, nil
+}
+
+func recordConflict(raw []byte) string {
+	var m struct {
+		Record *struct {
+			Kind string `json:"kind"`
+		} `json:"_record"`
+	}
+	if raw == nil || json.Unmarshal(raw, &m) != nil || m.Record == nil {
+		return ""
+	}
+	return m.Record.Kind
+}
+
+// dress adds the open suggestions and the problems of rows.
+func (s *Store) dress(ctx context.Context, q querier, t Table, rows []Row) ([]Row, error) {
+	ids := make([]int64, len(rows))
+	at := make(map[int64]int, len(rows))
+	for i, r := range rows {
+		ids[i], at[r.ID] = r.ID, i
+	}
+	found, err := suggestionsOf(ctx, q, t, ids)
+	if err != nil {
+		return nil, err
+	}
+	for _, sg := range found {
+		r := &rows[at[sg.Record]]
+		if r.Suggestions == nil {
+			r.Suggestions = map[int][]Suggestion{}
+		}
+		r.Suggestions[sg.Column] = append(r.Suggestions[sg.Column], sg)
+	}
+	return rows, nil
+}
+
+func suggestionsOf(ctx context.Context, q querier, t Table, ids []int64) ([]Suggestion, error) {
+	rows, err := q.Query(ctx, `
+		select s.id, s.batch, s.row, s.col, s.before, s.after, s.reason, s.kind, s.edit, b.who
+		from `+companion(t, "_suggestions")+` s join `+companion(t, "_batches")+` b on b.id = s.batch
+		where s.row = any($1) and s.decided is null
+		order by s.row, s.col, s.id desc`, dynamic, ids)
+	if err != nil {
+		return nil, fmt.Errorf("suggestions: %w", err)
+	}
+	return pgx.CollectRows(rows, scanSuggestion)
+}
+
+func scanSuggestion(row pgx.CollectableRow) (Suggestion, error) {
+	var sg Suggestion
+	err := row.Scan(&sg.ID, &sg.Batch, &sg.Record, &sg.Column, (*[]byte)(&sg.Before), (*[]byte)(&sg.After), &sg.Reason, &sg.Kind, &sg.Edit, &sg.Who)
+	return sg, err
+}
+
+func inOrder(found []Row, ids []int64) []Row {
+	at := make(map[int64]int, len(found))
+	for i, r := range found {
+		at[r.ID] = i
+	}
+	out := make([]Row, 0, len(found))
+	for _, id := range ids {
+		if i, ok := at[id]; ok {
+			out = append(out, found[i])
+		}
+	}
+	return out
+}
+
+// History gives the batches of a snapshot, newest first, before a batch id (0: from the newest). Codes: NotFound.
+func (s *Store) History(ctx context.Context, by core.Actor, snapshot string, before int64, limit int) ([]Batch, error) {
+	snap, err := s.SnapshotByID(ctx, by, snapshot)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.pool.Query(ctx, batchSelect(snap.Schema)+`
+		where ($1 = 0 or b.id < $1) and (b.cells > 0 or b.records > 0 or b.suggested > 0)
+		order by b.id desc limit $2`, dynamic, before, limit)
+	if err != nil {
+		return nil, fmt.Errorf("history: %w", err)
+	}
+	return pgx.CollectRows(rows, scanBatch)
+}
+
+// BatchByID gives one batch. Codes: NotFound.
+func (s *Store) BatchByID(ctx context.Context, by core.Actor, snapshot string, id int64) (Batch, error) {
+	snap, err := s.SnapshotByID(ctx, by, snapshot)
+	if err != nil {
+		return Batch{}, err
+	}
+	b, err := batchTx(ctx, s.pool, snap.Schema, id)
+	return b, mapError(err)
+}
+
+func batchTx(ctx context.Context, q querier, schema string, id int64) (Batch, error) {
+	rows, err := q.Query(ctx, batchSelect(schema)+" where b.id = $1", dynamic, id)
+	if err != nil {
+		return Batch{}, fmt.Errorf("batch: %w", err)
+	}
+	return pgx.CollectExactlyOneRow(rows, scanBatch)
+}
+
+// batchSelect reads batches with whether they are undone: a batch is undone by one that names it and is not undone itself.
+func batchSelect(schema string) string {
+	batches := ident(schema, "_batches")
+	return `
+		select b.id, b.table_id, b.who, b.person_id, b.at, b.kind, b.label, b.cells, b.records, b.suggested, coalesce(b.undoes, 0),
+			coalesce((select u.id from ` + batches + ` u where u.undoes = b.id
+				and not exists (select 1 from ` + batches + ` v where v.undoes = u.id) order by u.id desc limit 1), 0)
+		from ` + batches + ` b`
+}
+
+func scanBatch(row pgx.CollectableRow) (Batch, error) {
+	var b Batch
+	err := row.Scan(&b.ID, &b.Table, &b.Who, &b.Person, &b.When, &b.Kind, &b.Label, &b.Cells, &b.Records, &b.Suggested, &b.Undoes, &b.UndoneBy)
+	b.Undoable = b.UndoneBy == 0 && undoable(b.Kind)
+	return b, err
+}
+
+// undoable says whether a kind of batch can be undone: what a service did cannot, a publish is reverted instead.
+func undoable(kind string) bool {
+	switch kind {
+	case "download", "refresh", "publish":
+		return false
+	}
+	return true
+}
+
+// RecordHistory gives who changed what of a record, newest first; column -1 is all. Codes: NotFound.
+func (s *Store) RecordHistory(ctx context.Context, by core.Actor, ref TableRef, record int64, column, limit int) ([]Change, error) {
+	t, err := s.TableByID(ctx, by, ref)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.pool.Query(ctx, `
+		select b.id, b.who, b.person_id, b.at, b.kind, b.label, c.col, c.before, c.after, coalesce(c.source, 0), coalesce(c.reason, '')
+		from `+companion(t, "_changes")+` c join `+companion(t, "_batches")+` b on b.id = c.batch
+		where c.row = $1 and ($2 < 0 or c.col = $2)
+		order by c.batch desc limit $3`, dynamic, record, column, limit)
+	if err != nil {
+		return nil, fmt.Errorf("record history: %w", err)
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Change, error) {
+		var c Change
+		err := row.Scan(&c.Batch.ID, &c.Batch.Who, &c.Batch.Person, &c.Batch.When, &c.Batch.Kind, &c.Batch.Label,
+			&c.Column, (*[]byte)(&c.Before), (*[]byte)(&c.After), &c.Source, &c.Reason)
+		c.Batch.Table = t.ID
+		return c, err
+	})
+}
+
+// bulkTimeout bounds statements over a whole table that a person waits for.
+const bulkTimeout = 60 * time.Second

@@ -1,0 +1,412 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"scratchpaper/internal/core"
+	"scratchpaper/internal/expr"
+	"scratchpaper/migrations"
+)
+
+// fillFactor leaves room on each page so that a whole-column change stays on it (measured: at 45 all updates are HOT).
+const fillFactor = 45
+
+// Snapshots gives the organization's snapshots with their tables (without columns), newest first.
+func (s *Store) Snapshots(ctx context.Context, by core.Actor) ([]Snapshot, error) {
+	rows, err := s.pool.Query(ctx, `
+		select id, name, created_by, created_at from snapshots
+		where org_id = $1 and archived_at is null order by created_at desc, id`, by.Org)
+	if err != nil {
+		return nil, fmt.Errorf("snapshots: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, scanSnapshot)
+	if err != nil {
+		return nil, fmt.Errorf("snapshots: %w", err)
+	}
+	tables, err := selectTables(ctx, s.pool, "org_id = $1", by.Org)
+	if err != nil {
+		return nil, err
+	}
+	at := map[string]int{}
+	for i := range list {
+		at[list[i].ID] = i
+	}
+	for _, t := range tables {
+		if i, ok := at[t.Snapshot]; ok {
+			list[i].Tables = append(list[i].Tables, t)
+		}
+	}
+	return list, nil
+}
+
+func scanSnapshot(row pgx.CollectableRow) (Snapshot, error) {
+	var sn Snapshot
+	err := row.Scan(&sn.ID, &sn.Name, &sn.CreatedBy, &sn.CreatedAt)
+	sn.Schema = sn.ID
+	return sn, err
+}
+
+// SnapshotByID gives one snapshot with its tables and their columns. Codes: NotFound.
+func (s *Store) SnapshotByID(ctx context.Context, by core.Actor, id string) (Snapshot, error) {
+	rows, err := s.pool.Query(ctx, `select id, name, created_by, created_at from snapshots where org_id = $1 and id = $2`, by.Org, id)
+	if err != nil {
+		return Snapshot{}, fmt.Errorf("snapshot: %w", err)
+	}
+	sn, err := pgx.CollectExactlyOneRow(rows, scanSnapshot)
+	if err != nil {
+		return Snapshot{}, mapError(err)
+	}
+	sn.Tables, err = s.Tables(ctx, by, id)
+	return sn, err
+}
+
+// Tables gives a snapshot's tables with columns, in order.
+func (s *Store) Tables(ctx context.Context, by core.Actor, snapshot string) ([]Table, error) {
+	tables, err := selectTables(ctx, s.pool, "org_id = $1 and snapshot_id = $2", by.Org, snapshot)
+	if err != nil {
+		return nil, err
+	}
+	return tables, fillColumns(ctx, s.pool, by.Org, tables)
+}
+
+// TableByID gives one table with its columns. Codes: NotFound.
+func (s *Store) TableByID(ctx context.Context, by core.Actor, ref TableRef) (Table, error) {
+	t, err := tableTx(ctx, s.pool, by, ref)
+	return t, mapError(err)
+}
+
+func tableTx(ctx context.Context, q querier, by core.Actor, ref TableRef) (Table, error) {
+	tables, err := selectTables(ctx, q, "org_id = $1 and snapshot_id = $2 and id = $3", by.Org, ref.Snapshot, ref.Table)
+	if err != nil {
+		return Table{}, err
+	}
+	if len(tables) == 0 {
+		return Table{}, core.Errorf(core.NotFound, "This table is not here (any more).")
+	}
+	return tables[0], fillColumns(ctx, q, by.Org, tables)
+}
+
+func selectTables(ctx context.Context, q querier, where string, args ...any) ([]Table, error) {
+	rows, err := q.Query(ctx, `
+		select id, org_id, snapshot_id, coalesce(connection_id, ''), remote_id, title, slug, physical, source, position,
+			writable, creatable, deletable, why_not, why_no_new, why_no_del, versioned, remote, version,
+			records, edits, created, deleted, suggestions, conflicts, problems, downloaded_at
+		from tables where `+where+` order by snapshot_id, position, id`, args...)
+	if err != nil {
+		return nil, fmt.Errorf("tables: %w", err)
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Table, error) {
+		var t Table
+		c := &t.Counts
+		err := row.Scan(&t.ID, &t.Org, &t.Snapshot, &t.Connection, &t.RemoteID, &t.Title, &t.Slug, &t.Physical, &t.Source, &t.Position,
+			&t.Writable, &t.Creatable, &t.Deletable, &t.WhyNot, &t.WhyNoNew, &t.WhyNoDel, &t.Versioned, (*[]byte)(&t.Remote), &t.Version,
+			&c.Records, &c.Edits, &c.Created, &c.Deleted, &c.Suggestions, &c.Conflicts, &c.Problems, &t.DownloadedAt)
+		t.Schema = t.Snapshot
+		return t, err
+	})
+}
+
+func fillColumns(ctx context.Context, q querier, org string, tables []Table) error {
+	if len(tables) == 0 {
+		return nil
+	}
+	ids := make([]string, len(tables))
+	at := map[string]int{}
+	for i, t := range tables {
+		ids[i], at[t.ID] = t.ID, i
+	}
+	rows, err := q.Query(ctx, `
+		select number, table_id, slug, title, remote_id, physical, type, options, source, writable, insert_only, why_not, position, width
+		from columns where org_id = $1 and table_id = any($2) order by table_id, position, number`, org, ids)
+	if err != nil {
+		return fmt.Errorf("columns: %w", err)
+	}
+	cols, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (core.Column, error) {
+		var c core.Column
+		err := row.Scan(&c.Number, &c.Table, &c.Slug, &c.Title, &c.RemoteID, &c.Physical, &c.Type, &c.Options, &c.Source,
+			&c.Writable, &c.InsertOnly, &c.WhyNot, &c.Position, &c.Width)
+		return c, err
+	})
+	for _, c := range cols {
+		t := &tables[at[c.Table]]
+		t.Columns = append(t.Columns, c)
+	}
+	return err
+}
+
+// CreateSnapshot makes a snapshot with empty tables and the job that downloads them, in one transaction. Codes: Invalid,
+// Forbidden, NotFound (a connection).
+func (s *Store) CreateSnapshot(ctx context.Context, by core.Actor, n NewSnapshot) (Snapshot, Job, error) {
+	var job Job
+	id, err := s.createSnapshot(ctx, by, n, func(tx pgx.Tx, id string, tables []string) error {
+		args, err := json.Marshal(map[string]any{"snapshot": id, "tables": tables})
+		if err != nil {
+			return fmt.Errorf("job args: %w", err)
+		}
+		job, err = s.EnqueueTx(ctx, tx, by, NewJob{Kind: "download", Snapshot: id, Connection: n.Tables[0].Connection,
+			Label: "Download " + n.Name, Args: args})
+		return err
+	})
+	if err != nil {
+		return Snapshot{}, Job{}, err
+	}
+	s.Wake(ctx, job.ID)
+	sn, err := s.SnapshotByID(ctx, by, id)
+	return sn, job, err
+}
+
+// createSnapshot makes the snapshot, and whatever with adds, in one transaction.
+func (s *Store) createSnapshot(ctx context.Context, by core.Actor, n NewSnapshot, with func(tx pgx.Tx, id string, tables []string) error) (string, error) {
+	if err := by.Require(core.Editor); err != nil {
+		return "", err
+	}
+	if err := n.check(); err != nil {
+		return "", err
+	}
+	id := core.NewID("snp")
+	err := s.tx(ctx, by, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `insert into snapshots (id, org_id, name, layout, created_by) values ($1, $2, $3, $4, $5)`,
+			id, by.Org, n.Name, migrations.Layout, by.Name)
+		if err != nil {
+			return fmt.Errorf("insert snapshot: %w", err)
+		}
+		if err := migrations.CreateSchema(ctx, tx, id); err != nil {
+			return err
+		}
+		tables, err := addTables(ctx, tx, by, id, n.Tables)
+		if err != nil {
+			return err
+		}
+		return with(tx, id, tables)
+	})
+	return id, err
+}
+
+func (n *NewSnapshot) check() error {
+	n.Name = strings.TrimSpace(n.Name)
+	switch {
+	case n.Name == "":
+		return core.FieldErrorf("/name", "Give the snapshot a name.")
+	case len(n.Name) > 200:
+		return core.FieldErrorf("/name", "The name takes at most 200 characters.")
+	case len(n.Tables) == 0:
+		return core.FieldErrorf("/tables", "Choose at least one table.")
+	}
+	for i, t := range n.Tables {
+		if len(t.Columns) == 0 {
+			return core.FieldErrorf(fmt.Sprintf("/tables/%d/columns", i), "Choose at least one column of %s.", t.Title)
+		}
+		if len(t.Columns) > maxColumns {
+			return core.FieldErrorf(fmt.Sprintf("/tables/%d/columns", i), "A table takes at most %d columns; %s has %d.", maxColumns, t.Title, len(t.Columns))
+		}
+	}
+	return nil
+}
+
+// maxColumns keeps a row below Postgres' 1,600 columns and one page of pointers, with room for columns whose type changes.
+const maxColumns = 500
+
+func addTables(ctx context.Context, tx pgx.Tx, by core.Actor, snapshot string, list []NewTable) ([]string, error) {
+	number, err := reserveColumns(ctx, tx, by.Org, snapshot, list)
+	if err != nil {
+		return nil, err
+	}
+	var position int
+	err = tx.QueryRow(ctx, `select count(*) from tables where org_id = $1 and snapshot_id = $2`, by.Org, snapshot).Scan(&position)
+	if err != nil {
+		return nil, fmt.Errorf("count tables: %w", err)
+	}
+	taken, err := tableSlugs(ctx, tx, by.Org, snapshot)
+	if err != nil {
+		return nil, err
+	}
+	ids, byRemote := make([]string, len(list)), map[string]string{}
+	for i, n := range list {
+		ids[i] = core.NewID("tbl")
+		byRemote[n.RemoteID] = ids[i]
+	}
+	for i, n := range list {
+		slug := expr.Slug(n.Title, taken)
+		taken[slug] = true
+		if err := insertTable(ctx, tx, by, snapshot, ids[i], slug, position+i, n); err != nil {
+			return nil, err
+		}
+		if err := insertColumns(ctx, tx, by.Org, snapshot, ids[i], number, n.Columns, byRemote); err != nil {
+			return nil, err
+		}
+		number += len(n.Columns)
+		if err := createDataTable(ctx, tx, snapshot, ids[i], by.Org); err != nil {
+			return nil, err
+		}
+	}
+	return ids, nil
+}
+
+func reserveColumns(ctx context.Context, tx pgx.Tx, org, snapshot string, list []NewTable) (int, error) {
+	total := 0
+	for _, n := range list {
+		total += len(n.Columns)
+	}
+	var next int
+	err := tx.QueryRow(ctx, `update snapshots set next_column = next_column + $3 where org_id = $1 and id = $2 returning next_column`,
+		org, snapshot, total).Scan(&next)
+	if err != nil {
+		return 0, fmt.Errorf("reserve columns: %w", err)
+	}
+	return next - total, nil
+}
+
+func tableSlugs(ctx context.Context, tx pgx.Tx, org, snapshot string) (map[string]bool, error) {
+	rows, err := tx.Query(ctx, `select slug from tables where org_id = $1 and snapshot_id = $2`, org, snapshot)
+	if err != nil {
+		return nil, fmt.Errorf("table slugs: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	taken := map[string]bool{}
+	for _, sl := range list {
+		taken[sl] = true
+	}
+	return taken, err
+}
+
+func insertTable(ctx context.Context, tx pgx.Tx, by core.Actor, snapshot, id, slug string, position int, n NewTable) error {
+	if n.Remote == nil {
+		n.Remote = json.RawMessage("{}")
+	}
+	var connection *string
+	if n.Connection != "" {
+		connection = &n.Connection
+	}
+	_, err := tx.Exec(ctx, `
+		insert into tables (id, org_id, snapshot_id, connection_id, remote_id, title, slug, physical, source, position,
+			writable, creatable, deletable, why_not, why_no_new, why_no_del, versioned, remote)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`,
+		id, by.Org, snapshot, connection, n.RemoteID, n.Title, slug, id, n.Source, position,
+		n.Writable, n.Creatable, n.Deletable, n.WhyNot, n.WhyNoNew, n.WhyNoDel, n.Versioned, n.Remote)
+	if err != nil {
+		return fmt.Errorf("insert table: %w", err)
+	}
+	return nil
+}
+
+func insertColumns(ctx context.Context, tx pgx.Tx, org, snapshot, table string, number int, cols []NewColumn, byRemote map[string]string) error {
+	taken := map[string]bool{}
+	batch := &pgx.Batch{}
+	for i, c := range cols {
+		slug := expr.Slug(c.Title, taken)
+		taken[slug] = true
+		if c.Options.Target != "" {
+			c.Options.TargetTable = byRemote[c.Options.Target]
+		}
+		source := core.Remote
+		batch.Queue(`
+			insert into columns (org_id, snapshot_id, table_id, number, slug, title, remote_id, physical, type, options, source,
+				writable, insert_only, why_not, position)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
+			org, snapshot, table, number+i, slug, c.Title, c.RemoteID, "c"+strconv.Itoa(number+i), c.Type, c.Options, source,
+			c.Writable, c.InsertOnly, c.WhyNot, i)
+	}
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("insert columns: %w", err)
+	}
+	return nil
+}
+
+func createDataTable(ctx context.Context, tx pgx.Tx, snapshot, id, org string) error {
+	t, err := tableTx(ctx, tx, core.System(org), TableRef{snapshot, id})
+	if err != nil {
+		return err
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, `create table %s (
+		_id bigint primary key default nextval('%s'), _remote_id text unique, _base jsonb, _state smallint not null default 0,
+		_conflict jsonb, _raw jsonb, _remote_version text`, dataTable(t), strings.ReplaceAll(companion(t, "_record_id"), "'", "''"))
+	for _, c := range t.Columns {
+		b.WriteString(", " + ident(c.Physical) + " " + physicalType(c.Type))
+	}
+	fmt.Fprintf(&b, ") with (fillfactor = %d)", fillFactor)
+	if _, err := tx.Exec(ctx, b.String()); err != nil {
+		return fmt.Errorf("create data table: %w", err)
+	}
+	return nil
+}
+
+// RenameSnapshot gives a snapshot another name. Codes: Invalid, Forbidden, NotFound.
+func (s *Store) RenameSnapshot(ctx context.Context, by core.Actor, id, name string) error {
+	if err := by.Require(core.Editor); err != nil {
+		return err
+	}
+	name = strings.TrimSpace(name)
+	if name == "" || len(name) > 200 {
+		return core.FieldErrorf("/name", "Give the snapshot a name of at most 200 characters.")
+	}
+	tag, err := s.pool.Exec(ctx, `update snapshots set name = $3 where org_id = $1 and id = $2`, by.Org, id, name)
+	if err != nil {
+		return fmt.Errorf("rename snapshot: %w", err)
+	}
+	if tag.RowsAffected() == 0 {
+		return core.Errorf(core.NotFound, "This snapshot is not here (any more).")
+	}
+	return nil
+}
+
+// DeleteSnapshot removes a snapshot with its rows and history. Nothing happens at the service. Codes: Forbidden, NotFound,
+// Conflict (a job is running on it).
+func (s *Store) DeleteSnapshot(ctx context.Context, by core.Actor, id string) error {
+	if err := by.Require(core.Publisher); err != nil {
+		return err
+	}
+	return s.tx(ctx, by, func(tx pgx.Tx) error {
+		var running int
+		err := tx.QueryRow(ctx, `select count(*) from jobs where org_id = $1 and snapshot_id = $2 and state in ('queued', 'running', 'waiting')`,
+			by.Org, id).Scan(&running)
+		if err != nil {
+			return fmt.Errorf("count jobs: %w", err)
+		}
+		if running > 0 {
+			return core.Errorf(core.Conflict, "A job is still running on this snapshot. Cancel it first, or wait for its end.")
+		}
+		tag, err := tx.Exec(ctx, `delete from snapshots where org_id = $1 and id = $2`, by.Org, id)
+		if err != nil {
+			return fmt.Errorf("delete snapshot: %w", err)
+		}
+		if tag.RowsAffected() == 0 {
+			return core.Errorf(core.NotFound, "This snapshot is not here (any more).")
+		}
+		_, err = tx.Exec(ctx, "drop schema if exists "+ident(id)+" cascade")
+		return err
+	})
+}
+
+// lockTable takes the table's lock: batches have one order, and versions are committed in it. It gives the version.
+func lockTable(ctx context.Context, tx pgx.Tx, t Table) (int64, error) {
+	var v int64
+	err := tx.QueryRow(ctx, `select version from tables where org_id = $1 and id = $2 for no key update`, t.Org, t.ID).Scan(&v)
+	if err != nil {
+		return 0, fmt.Errorf("lock table: %w", err)
+	}
+	return v, nil
+}
+
+// countsDelta is what a batch adds to a table's counts.
+type countsDelta struct{ Records, Edits, Created, Deleted, Suggestions, Conflicts, Problems int64 }
+
+// bump raises the table's version and adds to its counts (an unknown count stays unknown). The lock must be held.
+func bump(ctx context.Context, tx pgx.Tx, t Table, d countsDelta) (int64, error) {
+	var v int64
+	err := tx.QueryRow(ctx, `
+		update tables set version = version + 1, records = records + $3, edits = edits + $4, created = created + $5, deleted = deleted + $6,
+			suggestions = suggestions + $7, conflicts = conflicts + $8, problems = problems + $9
+		where org_id = $1 and id = $2 returning version`,
+		t.Org, t.ID, d.Records, d.Edits, d.Created, d.Deleted, d.Suggestions, d.Conflicts, d.Problems).Scan(&v)
+	if err != nil {
+		return 0, fmt.Errorf("bump version: %w", err)
+	}
+	return v, nil
+}

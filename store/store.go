@@ -1,0 +1,185 @@
+// Package store is Postgres through pgx: the verbs of the product, each one transaction. It knows nothing of HTTP.
+// Every method takes the caller's organization, in an Actor, and sees nothing of any other.
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/redis/go-redis/v9"
+
+	"scratchpaper/internal/core"
+)
+
+// Sealer encrypts what must not be readable in the database, bound to the row that it stands in.
+type Sealer interface {
+	Seal(plain []byte, org, table, id string) ([]byte, error)
+	Unseal(sealed []byte, org, table, id string) ([]byte, error)
+}
+
+// Options are what a Store is made of.
+type Options struct {
+	Pool     *pgxpool.Pool
+	Redis    redis.UniversalClient // shares orders between processes; nil keeps them in this one
+	Notifier core.Notifier
+	Sealer   Sealer
+	Log      *slog.Logger
+}
+
+// Store holds everything that must last.
+type Store struct {
+	pool   *pgxpool.Pool
+	rdb    redis.UniversalClient
+	notify core.Notifier
+	box    Sealer
+	log    *slog.Logger
+	orders *orderCache
+	waker  atomic.Pointer[Waker]
+}
+
+// New makes a store. It does not connect.
+func New(o Options) *Store {
+	if o.Notifier == nil {
+		o.Notifier = core.NoNotifier{}
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	return &Store{pool: o.Pool, rdb: o.Redis, notify: o.Notifier, box: o.Sealer, log: o.Log, orders: newOrderCache()}
+}
+
+// Pool gives the pool, for health checks and tests.
+func (s *Store) Pool() *pgxpool.Pool { return s.pool }
+
+// sessionSettings make the text of values the same whatever the server's defaults are.
+var sessionSettings = map[string]string{
+	"timezone":                            "UTC",
+	"datestyle":                           "ISO, YMD",
+	"intervalstyle":                       "iso_8601",
+	"extra_float_digits":                  "1",
+	"bytea_output":                        "hex",
+	"jit":                                 "off",
+	"idle_in_transaction_session_timeout": "10s",
+	"tcp_keepalives_idle":                 "10",
+	"tcp_keepalives_interval":             "5",
+	"tcp_keepalives_count":                "3",
+	"application_name":                    "scratchpaper",
+}
+
+// Connect opens a pool on the app's own database and checks that it answers. Codes: Unavailable, Invalid.
+func Connect(ctx context.Context, url string, maxConns int32, tracer pgx.QueryTracer) (*pgxpool.Pool, error) {
+	cfg, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, core.Errorf(core.Invalid, "DATABASE_URL is not a Postgres address.") // the cause may hold the password
+	}
+	for k, v := range sessionSettings {
+		if _, given := cfg.ConnConfig.RuntimeParams[k]; !given {
+			cfg.ConnConfig.RuntimeParams[k] = v
+		}
+	}
+	cfg.ConnConfig.Tracer = tracer
+	cfg.ConnConfig.ConnectTimeout = 10 * time.Second
+	cfg.MaxConns = maxConns
+	cfg.PingTimeout = 5 * time.Second
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return nil, core.Wrap(err, core.Unavailable, "The database cannot be opened.")
+	}
+	if err := pool.Ping(ctx); err != nil {
+		pool.Close()
+		return nil, core.Wrap(err, core.Unavailable, "The database does not answer.")
+	}
+	return pool, nil
+}
+
+// personLockTimeout is how long a person's request waits for a table that somebody else is changing; jobs wait longer.
+const personLockTimeout = "1s"
+
+// tx runs fn in a transaction and maps Postgres' errors. A deadlock or a serialization failure runs fn again, at most
+// three times in all, so fn must not change what outlives it before it succeeds.
+func (s *Store) tx(ctx context.Context, by core.Actor, fn func(tx pgx.Tx) error) error {
+	var err error
+	for range 3 {
+		if err = s.txOnce(ctx, by, fn); !isRetryable(err) {
+			break
+		}
+	}
+	return mapError(err)
+}
+
+func (s *Store) txOnce(ctx context.Context, by core.Actor, fn func(tx pgx.Tx) error) error {
+	tx, err := s.pool.Begin(ctx)
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	defer func() {
+		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		_ = tx.Rollback(clean) // after a commit this does nothing
+	}()
+	if by.Kind != "system" {
+		if _, err := tx.Exec(ctx, "set local lock_timeout = '"+personLockTimeout+"'"); err != nil {
+			return fmt.Errorf("lock timeout: %w", err)
+		}
+	}
+	if err := fn(tx); err != nil {
+		return err
+	}
+	if err := tx.Commit(ctx); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
+
+func isUnique(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == "23505"
+}
+
+func isRetryable(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && (pg.Code == "40P01" || pg.Code == "40001")
+}
+
+// mapError gives Postgres' failures a code and a sentence. What is ours already, and nil, stays.
+func mapError(err error) error {
+	var ours *core.Error
+	if err == nil || errors.As(err, &ours) {
+		return err
+	}
+	if errors.Is(err, pgx.ErrNoRows) {
+		return core.Wrap(err, core.NotFound, "That is not here (any more).")
+	}
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		var conn *pgconn.ConnectError
+		if errors.As(err, &conn) {
+			return core.Wrap(err, core.Unavailable, "The database cannot be reached. Nothing was changed; try again in a moment.")
+		}
+		return err
+	}
+	switch {
+	case pg.Code == "55P03":
+		return &core.Error{Code: core.Busy, RetryAfter: 1, Cause: err,
+			Sentence: "Somebody else is changing this table right now. Nothing was changed; try again in a moment."}
+	case pg.Code == "53100" || pg.Code == "53200":
+		return core.Wrap(err, core.Unavailable, "The database has no room left. Nothing was changed; free some disk space and try again.")
+	case pg.Code[:2] == "57" || pg.Code[:2] == "08" || pg.Code == "53300":
+		return core.Wrap(err, core.Unavailable, "The database was interrupted. Nothing was changed; try again in a moment.")
+	}
+	return err
+}
+
+// ident quotes one identifier or a qualified name.
+func ident(parts ...string) string { return pgx.Identifier(parts).Sanitize() }
+
+// dynamic is given first with every statement over a snapshot's own tables: their columns differ from table to table, so
+// a connection's cache of prepared statements would only fill up with them.
+const dynamic = pgx.QueryExecModeDescribeExec

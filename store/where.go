@@ -1,0 +1,177 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"scratchpaper/internal/core"
+	"scratchpaper/internal/expr"
+)
+
+// filterSQL gives the condition of an expression and a quick find over alias r. Deleted records are left out unless the
+// expression asks for them.
+func filterSQL(t Table, filter, find string, args *[]any) (string, error) {
+	conds := []string{}
+	deleted := false
+	if f := strings.TrimSpace(filter); f != "" && f != "true" {
+		compiled, err := expr.CompileFilter(f, t.Columns)
+		if err != nil {
+			return "", err
+		}
+		b := &expr.Builder{Schema: t.Schema, Args: *args}
+		sql, err := compiled.SQL(b)
+		if err != nil {
+			return "", err
+		}
+		*args = b.Args
+		conds = append(conds, "("+sql+")")
+		deleted = compiled.UsesDeleted()
+	}
+	if !deleted {
+		conds = append(conds, "r._state <> 2")
+	}
+	if find != "" {
+		conds = append(conds, findSQL(t, find, args))
+	}
+	return strings.Join(conds, " and "), nil
+}
+
+// findSQL finds a text in any column, whatever its case.
+func findSQL(t Table, find string, args *[]any) string {
+	*args = append(*args, "%"+likeEscape(find)+"%")
+	n := "$" + strconv.Itoa(len(*args))
+	var any []string
+	for _, c := range t.Columns {
+		cell := "r." + ident(c.Physical)
+		switch {
+		case c.Type.IsText():
+		case c.Type.IsList():
+			cell = "array_to_string(" + cell + ", ', ')"
+		default:
+			cell += "::text"
+		}
+		any = append(any, cell+` collate "und-x-icu" ilike `+n)
+	}
+	return "(" + strings.Join(any, " or ") + ")"
+}
+
+func likeEscape(s string) string {
+	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(s)
+}
+
+// recordsSQL gives the condition over alias r for the records that w chooses. Long lists of ids go into a temporary table.
+// Codes: Invalid (an empty Where, a bad filter), Conflict (the order is gone).
+func (s *Store) recordsSQL(ctx context.Context, tx pgx.Tx, by core.Actor, t Table, w Where, args *[]any) (string, error) {
+	if w.Empty() {
+		return "", core.FieldErrorf("/where", "Say which records: an empty “where” is refused. {\"filter\": \"true\"} is all of them.")
+	}
+	cond, err := filterSQL(t, w.Filter, w.Find, args)
+	if err != nil {
+		return "", err
+	}
+	ids := w.Records
+	if len(w.Ranges) > 0 {
+		if ids, err = s.idsInRanges(ctx, by, t, w); err != nil {
+			return "", err
+		}
+	}
+	if len(w.Records) == 0 && len(w.Ranges) == 0 {
+		return cond, nil
+	}
+	in, err := idsSQL(ctx, tx, ids, args)
+	return cond + " and " + in, err
+}
+
+func (s *Store) idsInRanges(ctx context.Context, by core.Actor, t Table, w Where) ([]int64, error) {
+	o, err := s.OrderByID(ctx, by, t.Ref(), w.Order)
+	if err != nil {
+		return nil, err
+	}
+	chosen := map[int64]bool{}
+	for _, id := range w.Records {
+		chosen[id] = true
+	}
+	var ids []int64
+	for _, r := range w.Ranges {
+		for _, id := range o.IDs(r[0], r[1]) {
+			if len(w.Records) == 0 || chosen[id] {
+				ids = append(ids, id)
+			}
+		}
+	}
+	return ids, nil
+}
+
+// fewIDs is how many ids a statement takes as an array; more go by COPY.
+const fewIDs = 1000
+
+func idsSQL(ctx context.Context, tx pgx.Tx, ids []int64, args *[]any) (string, error) {
+	if len(ids) <= fewIDs {
+		if ids == nil {
+			ids = []int64{}
+		}
+		*args = append(*args, ids)
+		return "r._id = any($" + strconv.Itoa(len(*args)) + ")", nil
+	}
+	if _, err := tx.Exec(ctx, "create temporary table if not exists chosen_records (id bigint) on commit drop"); err != nil {
+		return "", fmt.Errorf("chosen records: %w", err)
+	}
+	if _, err := tx.Exec(ctx, "truncate chosen_records"); err != nil {
+		return "", fmt.Errorf("chosen records: %w", err)
+	}
+	_, err := tx.CopyFrom(ctx, pgx.Identifier{"chosen_records"}, []string{"id"},
+		pgx.CopyFromSlice(len(ids), func(i int) ([]any, error) { return []any{ids[i]}, nil }))
+	if err != nil {
+		return "", fmt.Errorf("copy chosen records: %w", err)
+	}
+	if _, err := tx.Exec(ctx, "analyze chosen_records"); err != nil {
+		return "", fmt.Errorf("analyze: %w", err)
+	}
+	return "r._id in (select id from chosen_records)", nil
+}
+
+// suggestionsSQL gives the condition over alias s (an open suggestion of the table) for those that w chooses; the filter is
+// over their records.
+func (s *Store) suggestionsSQL(ctx context.Context, tx pgx.Tx, by core.Actor, t Table, w Where, args *[]any) (string, error) {
+	if w.Empty() {
+		return "", core.FieldErrorf("/where", "Say which suggestions: an empty “where” is refused. {\"filter\": \"true\"} is all of them.")
+	}
+	*args = append(*args, t.ID)
+	conds := []string{"s.decided is null", "s.table_id = $" + strconv.Itoa(len(*args))}
+	add := func(cond string, v any) {
+		*args = append(*args, v)
+		conds = append(conds, strings.ReplaceAll(cond, "?", "$"+strconv.Itoa(len(*args))))
+	}
+	if len(w.IDs) > 0 {
+		add("s.id = any(?)", w.IDs)
+	}
+	if len(w.Columns) > 0 {
+		add("s.col = any(?)", w.Columns)
+	}
+	if w.Batch != 0 {
+		add("s.batch = ?", w.Batch)
+	}
+	if w.Group != "" {
+		add("(s.col || ':' || s.kind || ':' || s.edit) = ?", w.Group)
+	}
+	wholeTable := (w.Filter == "" || w.Filter == "true") && w.Find == ""
+	if !wholeTable || len(w.Records) > 0 || len(w.Ranges) > 0 {
+		cond, err := s.recordsSQL(ctx, tx, by, t, Where{Filter: orTrue(w.Filter), Find: w.Find, Records: w.Records, Order: w.Order, Ranges: w.Ranges}, args)
+		if err != nil {
+			return "", err
+		}
+		conds = append(conds, "exists (select 1 from "+dataTable(t)+" r where r._id = s.row and "+cond+")")
+	}
+	return strings.Join(conds, " and "), nil
+}
+
+func orTrue(filter string) string {
+	if filter == "" {
+		return "true"
+	}
+	return filter
+}
