@@ -70,9 +70,9 @@ func (s *Store) MergePage(ctx context.Context, j *Job, m PageMerge) (MergeCounts
 }
 
 func (b *batchTxn) stagePage(ctx context.Context, m PageMerge) error {
-	names := []string{"_remote_id", "_version"}
+	names := []string{"_n", "_remote_id", "_version"}
 	var ddl strings.Builder
-	ddl.WriteString("create temporary table page (_remote_id text, _version text")
+	ddl.WriteString("create temporary table page (_n int, _remote_id text, _version text")
 	for _, c := range m.Columns {
 		typ := "text"
 		if c.Type.IsList() {
@@ -88,12 +88,12 @@ func (b *batchTxn) stagePage(ctx context.Context, m PageMerge) error {
 	row := make([]any, len(names))
 	_, err := b.tx.CopyFrom(ctx, pgx.Identifier{"page"}, names, pgx.CopyFromSlice(len(m.Records), func(i int) ([]any, error) {
 		r := m.Records[i]
-		row[0], row[1] = r.ID, nil
+		row[0], row[1], row[2] = int32(i), r.ID, nil
 		if r.Version != "" {
-			row[1] = r.Version
+			row[2] = r.Version
 		}
 		for k, v := range r.Values {
-			row[k+2] = copyValue(m.Columns[k], v)
+			row[k+3] = copyValue(m.Columns[k], v)
 		}
 		return row, nil
 	}))
@@ -135,7 +135,7 @@ func (b *batchTxn) insertPage(ctx context.Context, m PageMerge, c *MergeCounts) 
 		names, exprs = append(names, ident(col.Physical)), append(exprs, stagedExpr(col))
 	}
 	tag, err := b.tx.Exec(ctx, `insert into `+dataTable(b.t)+` (`+strings.Join(names, ", ")+`) select `+strings.Join(exprs, ", ")+` from page p
-		where not exists (select 1 from `+dataTable(b.t)+` r where r._remote_id = p._remote_id) on conflict (_remote_id) do nothing`, dynamic)
+		where not exists (select 1 from `+dataTable(b.t)+` r where r._remote_id = p._remote_id) order by p._n on conflict (_remote_id) do nothing`, dynamic)
 	if err != nil {
 		return fmt.Errorf("insert page: %w", err)
 	}

@@ -76,18 +76,30 @@ func (s *Store) UndoBatch(ctx context.Context, by core.Actor, snapshot string, i
 	}
 	var left []Refusal
 	res, err := s.inBatch(ctx, by, TableRef{snapshot, old.Table}, n, func(b *batchTxn) error {
-		again, err := batchTx(ctx, b.tx, b.t.Schema, id)
-		if err != nil {
+		if err := b.firstToUndo(ctx, old); err != nil {
 			return err
 		}
-		if again.UndoneBy != 0 {
-			return core.Errorf(core.Conflict, "“%s” was undone just now by somebody else.", old.Label)
-		}
+		var err error
 		left, err = b.undo(ctx, old)
 		return err
 	})
 	res.Left = left
 	return res, err
+}
+
+// firstToUndo fails when somebody else undid the batch since it was looked at.
+func (b *batchTxn) firstToUndo(ctx context.Context, old Batch) error {
+	batches := companion(b.t, "_batches")
+	var others int
+	err := b.tx.QueryRow(ctx, `select count(*) from `+batches+` u where u.undoes = $1 and u.id <> $2
+		and not exists (select 1 from `+batches+` v where v.undoes = u.id)`, dynamic, old.ID, b.id).Scan(&others)
+	if err != nil {
+		return fmt.Errorf("look at undos: %w", err)
+	}
+	if others > 0 {
+		return core.Errorf(core.Conflict, "“%s” was undone just now by somebody else.", old.Label)
+	}
+	return nil
 }
 
 func (b *batchTxn) undo(ctx context.Context, old Batch) ([]Refusal, error) {

@@ -124,7 +124,7 @@ func (c *catalog) column(cc catalogColumn) *column {
 		sequence:   cc.Sequence,
 		mayReserve: cc.Insert && (t.uuid || cc.SequenceUsable),
 	}
-	if isTextual(col.kind) && t.writable && !t.uuid {
+	if col.kind == core.Text && t.writable && !t.uuid {
 		col.kind = byName(cc.Name, t.maxLength)
 	}
 	col.options = core.ColumnOptions{

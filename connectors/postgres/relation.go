@@ -129,13 +129,13 @@ func (r *relation) reserved() *column {
 	if len(r.key) != 1 {
 		return nil
 	}
-	if c := r.column(r.key[0]); c != nil && (c.uuid || c.sequence != 0) && c.mayReserve {
+	if c := r.column(r.key[0]); c != nil && c.kind != core.Reference && (c.uuid || c.sequence != 0) && c.mayReserve {
 		return c
 	}
 	return nil
 }
 
-// has says whether there is a row trigger of all these bits; before separates BEFORE from AFTER.
+// hasTrigger says whether a trigger of ours to mind runs at an event, before or after it.
 func (r *relation) hasTrigger(event int, before bool) bool {
 	for _, t := range r.triggers {
 		isBefore := t.Type&triggerBefore != 0
@@ -224,5 +224,3 @@ func (r *relation) fields(names []string) ([]*column, error) {
 	}
 	return columns, nil
 }
-
-func isTextual(t core.ColumnType) bool { return t == core.Text }
