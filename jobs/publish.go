@@ -297,12 +297,16 @@ func (b *batch) reserve() error {
 	}
 	var need []int
 	for i, it := range b.items {
-		if it.RemoteID == "" && !b.keyGiven(it) {
+		switch key, given := b.keyGiven(it); {
+		case it.RemoteID != "":
+		case !given:
 			need = append(need, i)
+		default:
+			b.items[i].RemoteID = key
 		}
 	}
 	if need == nil {
-		return nil
+		return b.o.Store.SaveReserved(b.ctx, b.table, b.items)
 	}
 	ctx, cancel := b.Request()
 	defer cancel()
@@ -316,15 +320,20 @@ func (b *batch) reserve() error {
 	return b.o.Store.SaveReserved(b.ctx, b.table, b.items)
 }
 
-// keyGiven says whether the record names its own key.
-func (b *batch) keyGiven(it store.Item) bool {
+// keyGiven says whether the record names its own key, and gives it where it is one field: as the remote id of a record
+// that comes back after a delete.
+func (b *batch) keyGiven(it store.Item) (id string, given bool) {
 	for _, field := range b.remote.Key {
 		c, ok := b.cols[field]
-		if f, has := it.Fields[c.Number]; !ok || !has || string(f.Value) == "null" {
-			return false
+		f, has := it.Fields[c.Number]
+		if !ok || !has || string(f.Value) == "null" {
+			return "", false
+		}
+		if v, err := core.FromCanonical(c.Type, f.Value); err == nil && len(b.remote.Key) == 1 {
+			id = v.Text
 		}
 	}
-	return len(b.remote.Key) > 0
+	return id, len(b.remote.Key) > 0
 }
 
 // compare reads the records just before they are written. One whose edited field changed there (for a delete: any field)
@@ -447,6 +456,9 @@ func (b *batch) writes() ([]connectors.Write, error) {
 		}
 		for n, f := range it.Fields {
 			c := b.cols[byNumber[n]]
+			if it.Op == "create" && !c.Writable && !c.InsertOnly {
+				continue // a key that the service makes: it goes as the id
+			}
 			v, err := core.FromCanonical(c.Type, f.Value)
 			if err != nil {
 				return nil, fmt.Errorf("item %d: %w", it.ID, err)

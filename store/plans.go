@@ -229,7 +229,7 @@ func titleSQL(t Table) string {
 func createFields(t Table) string {
 	var parts []string
 	for _, c := range t.Columns {
-		if c.Source == core.Remote && (c.Writable || c.InsertOnly) {
+		if c.Source == core.Remote && (c.Writable || c.InsertOnly || c.Options.Key) {
 			n := strconv.Itoa(c.Number)
 			parts = append(parts, "case when r."+ident(c.Physical)+" is null then '{}' else jsonb_build_object('"+n+"', jsonb_build_array(null, "+canonicalExpr(c, "r")+")) end")
 		}

@@ -160,7 +160,7 @@ func (b *batchTxn) revertDeletes(ctx context.Context, plan string) error {
 	return b.recordCreated(ctx, ids, objects)
 }
 
-// withoutReadOnly drops the values that the service makes itself.
+// withoutReadOnly drops the values that the service makes itself, but for the key: the record comes back as what it was.
 func (b *batchTxn) withoutReadOnly(objects []string) ([]string, error) {
 	for i, o := range objects {
 		var m map[string]json.RawMessage
@@ -168,7 +168,7 @@ func (b *batchTxn) withoutReadOnly(objects []string) ([]string, error) {
 			return nil, fmt.Errorf("receipt: %w", err)
 		}
 		for _, c := range b.t.Columns {
-			if !c.Writable && !c.InsertOnly {
+			if !c.Writable && !c.InsertOnly && !c.Options.Key {
 				delete(m, strconv.Itoa(c.Number))
 			}
 		}

@@ -36,7 +36,9 @@ func gone(id string) *connectors.Fault {
 	return &connectors.Fault{Kind: connectors.Gone, Words: "The table " + id + " is not there any more."}
 }
 
-func (s *session) describeAll(ctx context.Context) ([]*relation, error) { return s.describe(ctx, nil, nil) }
+func (s *session) describeAll(ctx context.Context) ([]*relation, error) {
+	return s.describe(ctx, nil, nil)
+}
 
 func (s *session) describe(ctx context.Context, schema, name *string) ([]*relation, error) {
 	var found []*relation

@@ -115,7 +115,7 @@ func (r *Reader) countLines(b []byte) int64 {
 // left to the front, else by doubling.
 func (r *Reader) fill() {
 	if r.buf == nil {
-		r.buf = make([]byte, firstBuffer)
+		r.buf = make([]byte, r.first)
 		r.src = decoded(r.src, r.dialect.Encoding)
 	}
 	if r.pos > 0 {

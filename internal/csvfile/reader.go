@@ -18,6 +18,7 @@ type Reader struct {
 	dialect Dialect
 	scan    scanner
 
+	first      int    // size of the first buffer, which must hold a byte order mark
 	buf        []byte // buf[pos:end] is read and not yet handed over
 	pos, end   int
 	srcErr     error // what src ended with
@@ -40,6 +41,7 @@ func NewReader(r io.Reader, d Dialect) *Reader {
 		src:     r,
 		dialect: d,
 		scan:    scanner{delimiter: d.Delimiter, quote: d.Quote, loneCR: d.LineEnding == CR},
+		first:   firstBuffer,
 		line:    1,
 		err:     err,
 		columns: max(d.Columns, 0),

@@ -108,9 +108,12 @@ func TestReaderReads(t *testing.T) {
 			if diff := cmp.Diff(tt.want, show(mustReadAll(t, NewReader(strings.NewReader(tt.in), tt.d)))); diff != "" {
 				t.Error(diff)
 			}
-			slow := NewReader(iotest.DataErrReader(iotest.OneByteReader(strings.NewReader(tt.in))), tt.d)
-			if diff := cmp.Diff(tt.want, show(mustReadAll(t, slow))); diff != "" {
-				t.Errorf("byte by byte: %s", diff)
+			for size := len("\uFEFF"); size <= len(tt.in)+1; size++ {
+				slow := NewReader(iotest.DataErrReader(iotest.OneByteReader(strings.NewReader(tt.in))), tt.d)
+				slow.first = size
+				if diff := cmp.Diff(tt.want, show(mustReadAll(t, slow))); diff != "" {
+					t.Fatalf("with a buffer of %d: %s", size, diff)
+				}
 			}
 		})
 	}

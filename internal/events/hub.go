@@ -8,6 +8,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/r3labs/sse/v2"
@@ -56,6 +57,7 @@ type Hub struct {
 
 	streamsOpen context.Context // ends with StopStreams
 	endStreams  context.CancelFunc
+	listening   atomic.Bool
 	alive       context.Context // ends with Stop
 	end         context.CancelFunc
 
@@ -111,6 +113,9 @@ func (h *Hub) Run(ctx context.Context) error {
 	publisher.Wait()
 	return nil
 }
+
+// Listening reports whether hints of other processes can arrive: Redis has confirmed our subscription at least once.
+func (h *Hub) Listening() bool { return h.listening.Load() }
 
 // begin counts one more piece of work that Stop waits for, and reports false when the hub has stopped.
 func (h *Hub) begin() bool {

@@ -53,6 +53,7 @@ func (h *Hub) receive(message any, gathered *pile) {
 	case *redis.Subscription:
 		if m.Kind == "subscribe" {
 			h.resyncAll()
+			h.listening.Store(true)
 		}
 	case *redis.Message:
 		var hints []core.Hint

@@ -96,7 +96,7 @@ func (h *Hub) publish(ctx context.Context) {
 			return
 		case <-h.outbox.wake:
 		}
-		err := h.send(ctx, h.outbox.take())
+		err := h.send(context.WithoutCancel(ctx), h.outbox.take()) // what is under way may finish
 		if err != nil && !away {
 			h.log.Warn("hints cannot be published, browsers will resync when Redis is back", "error", err)
 		}

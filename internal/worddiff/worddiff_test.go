@@ -31,6 +31,7 @@ func TestDiffShowsWords(t *testing.T) {
 		"none":                   {"old", "", "[-old-]"},
 		"replaced words whole":   {"the red pan is", "the blue pot is", "the [-red pan-]{+blue pot+} is"},
 		"words apart":            {"red a pan", "blue a pot", "[-red-]{+blue+} a [-pan-]{+pot+}"},
+		"only replacements join": {"(x pan)", "(x! pot)", "(x{+!+} [-pan-]{+pot+})"},
 		"white space only":       {"a b", "a  b", "a[- -]{+  +}b"},
 		"a trailing space":       {"a ", "a", "a[- -]"},
 		"a line end":             {"a\r\nb", "a\nb", "a[-\r\n-]{+\n+}b"},
@@ -154,6 +155,21 @@ func TestRemainderTogetherWithTheEndsIsTheText(t *testing.T) {
 			rt.Fatalf("%q, %q: %q, %q", a, b, from, to)
 		}
 	})
+}
+
+func TestDiffOfTheEndsTakesWholeLinesOnceOnly(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ a, b, want string }{
+		{"a\n", "a\na\n", "a\n{+a\n+}"},
+		{"a\nbx\nc", "a\nyx\nc", "a\n[-bx\n-]{+yx\n+}c"},
+		{"x", "yx", "[-x-]{+yx+}"},
+		{"ab\n", "ac\n", "[-ab\n-]{+ac\n+}"},
+	}
+	for _, tt := range tests {
+		if got := show(diffEnds(tt.a, tt.b)); got != tt.want {
+			t.Errorf("%q, %q: got %q, want %q", tt.a, tt.b, got, tt.want)
+		}
+	}
 }
 
 // unlike returns two long texts of the same words in different order, the worst case.

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -176,7 +177,7 @@ func start() (*localdb.Server, error) {
 }
 
 func startIn(ctx context.Context, dir string) (*localdb.Server, error) {
-	s, err := localdb.Start(ctx, localdb.Options{DataDir: dir, Fast: true, OpenTCP: true})
+	s, err := localdb.Start(ctx, localdb.Options{DataDir: dir, Fast: true, OpenTCP: true, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return nil, err
 	}

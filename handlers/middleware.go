@@ -1,0 +1,130 @@
+package handlers
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"scratchpaper/internal/core"
+)
+
+// contentPolicy lets nothing run or load that is not the program's own; pictures of services are shown from where they are.
+const contentPolicy = "default-src 'self'; img-src 'self' https: data:; style-src 'self'; script-src 'self'; connect-src 'self'; " +
+	"object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+
+// logged gives each request an id, answers its errors and panics, and writes one line when it is over.
+func (s *Server) logged(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		start := time.Now()
+		id := core.NewID("req")
+		ctx := core.WithLogIDs(c.Request().Context(), core.LogIDs{Request: id, Snapshot: c.Param("snapshot")})
+		c.SetRequest(c.Request().WithContext(ctx))
+		c.Response().Header().Set("X-Request-Id", id)
+		err := s.recovered(c, next)
+		if err != nil {
+			s.answerError(c, err)
+		}
+		s.logRequest(c, err, time.Since(start))
+		return nil
+	}
+}
+
+// recovered turns a panic into an error: it takes down its request only.
+func (s *Server) recovered(c echo.Context, next echo.HandlerFunc) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			if p == http.ErrAbortHandler {
+				panic(p)
+			}
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return next(c)
+}
+
+func (s *Server) logRequest(c echo.Context, err error, took time.Duration) {
+	level := slog.LevelDebug
+	status := c.Response().Status
+	if c.Request().Method != http.MethodGet {
+		level = slog.LevelInfo
+	}
+	if status >= 500 {
+		level = slog.LevelError
+	}
+	ids := core.LogIDsOf(c.Request().Context())
+	args := []any{"method", c.Request().Method, "path", c.Request().URL.Path, "status", status, "ms", took.Milliseconds(), "request", ids.Request}
+	if err != nil {
+		args = append(args, "error", err)
+	}
+	s.log.Log(c.Request().Context(), level, "request", args...)
+}
+
+// protected refuses what a browser sends from elsewhere, and hosts that are not ours; it bounds bodies and sets the policy.
+func (s *Server) protected(next echo.HandlerFunc) echo.HandlerFunc {
+	crossOrigin := http.NewCrossOriginProtection()
+	return func(c echo.Context) error {
+		setHeaders(c.Response().Header())
+		if !s.knowsHost(c.Request().Host) {
+			return core.Errorf(core.Forbidden, "This app does not answer under the name %q.", c.Request().Host)
+		}
+		if err := crossOrigin.Check(c.Request()); err != nil {
+			return core.Wrap(err, core.Forbidden, "This request came from another site and was refused.")
+		}
+		if !strings.HasPrefix(c.Path(), "/imports") && !strings.HasSuffix(c.Path(), "/imports") {
+			c.Request().Body = http.MaxBytesReader(c.Response(), c.Request().Body, maxBody)
+		}
+		return next(c)
+	}
+}
+
+func setHeaders(h http.Header) {
+	h.Set("Content-Security-Policy", contentPolicy)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Referrer-Policy", "same-origin")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
+	if h.Get("Cache-Control") == "" {
+		h.Set("Cache-Control", "no-store")
+	}
+}
+
+// knowsHost keeps a page elsewhere from reaching us under a name of its own that points to this machine.
+func (s *Server) knowsHost(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.ToLower(strings.Trim(strings.TrimSuffix(host, "."), "[]"))
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") || slices.Contains(s.config.Hosts, host) {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// identified finds out who asks. Static files and health need nobody.
+func (s *Server) identified(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if strings.HasPrefix(c.Path(), "/static/") || c.Path() == "/healthz" || c.Path() == "/readyz" {
+			return next(c)
+		}
+		by, err := s.identify(c.Request())
+		if err != nil {
+			return err
+		}
+		if client := c.Request().Header.Get("X-Client"); len(client) <= 64 {
+			by.Client = client
+		}
+		c.SetRequest(c.Request().WithContext(core.WithLogIDs(c.Request().Context(), core.LogIDs{Person: by.Person})))
+		c.Set(actorKey, by)
+		return next(c)
+	}
+}

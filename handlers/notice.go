@@ -1,0 +1,40 @@
+package handlers
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"scratchpaper/views"
+)
+
+const noticeCookie = "notice"
+
+// leaveNotice puts a sentence on top of the next page: what has just been done.
+func leaveNotice(c echo.Context, n views.Notice) {
+	raw, err := json.Marshal(n)
+	if err != nil || len(raw) > 2000 {
+		return
+	}
+	c.SetCookie(&http.Cookie{
+		Name: noticeCookie, Value: base64.RawURLEncoding.EncodeToString(raw), Path: "/", MaxAge: 30,
+		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: c.IsTLS(),
+	})
+}
+
+// takeNotice gives the sentence once. It comes from the browser and is shown as text only.
+func takeNotice(c echo.Context) *views.Notice {
+	cookie, err := c.Cookie(noticeCookie)
+	if err != nil {
+		return nil
+	}
+	c.SetCookie(&http.Cookie{Name: noticeCookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: c.IsTLS()})
+	raw, err := base64.RawURLEncoding.DecodeString(cookie.Value)
+	var n views.Notice
+	if err != nil || json.Unmarshal(raw, &n) != nil || n.Text == "" {
+		return nil
+	}
+	return &n
+}

@@ -1,0 +1,125 @@
+package handlers
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/a-h/templ"
+	"github.com/labstack/echo/v4"
+
+	"scratchpaper/internal/core"
+	"scratchpaper/store"
+	"scratchpaper/views"
+)
+
+// render renders into a buffer before the status goes out, so that an answer is whole or an error.
+func (s *Server) render(c echo.Context, status int, v templ.Component) error {
+	var b bytes.Buffer
+	// A browser that has gone does not stop a render half-way; it is short.
+	if err := v.Render(context.WithoutCancel(c.Request().Context()), &b); err != nil {
+		return err
+	}
+	c.Response().Header().Add("Vary", "HX-Request, HX-Request-Type")
+	return c.HTMLBlob(status, b.Bytes())
+}
+
+// partial says whether htmx asks for a part of a page. Going back in the history asks for the whole page.
+func partial(c echo.Context) bool {
+	h := c.Request().Header
+	return h.Get("HX-Request") == "true" && h.Get("HX-Request-Type") == "partial"
+}
+
+// see sends the browser to another page of ours after a write: 303 for plain forms, a header for htmx.
+func see(c echo.Context, address string) error {
+	if !strings.HasPrefix(address, "/") || strings.HasPrefix(address, "//") || strings.HasPrefix(address, "/\\") {
+		address = "/"
+	}
+	if c.Request().Header.Get("HX-Request") == "true" {
+		c.Response().Header().Set("HX-Redirect", address)
+		return c.NoContent(http.StatusOK)
+	}
+	return c.Redirect(http.StatusSeeOther, address)
+}
+
+// page gives the frame of a page: who, where one can go, what is running.
+func (s *Server) page(c echo.Context, title, nav string) (views.Page, error) {
+	p := s.framePage(c, title)
+	p.Nav = nav
+	by := actor(c)
+	snapshots, err := s.store.Snapshots(c.Request().Context(), by)
+	if err != nil {
+		return p, err
+	}
+	p.Snapshots = snapshotLinks(snapshots)
+	open, err := s.store.Jobs(c.Request().Context(), by, store.JobsFilter{Open: true, Limit: 100})
+	if err != nil {
+		return p, err
+	}
+	p.Jobs = jobsNow(open)
+	p.Notice = takeNotice(c)
+	return p, nil
+}
+
+// snapshotPage is page for a place inside a snapshot.
+func (s *Server) snapshotPage(c echo.Context, title, nav string, sn store.Snapshot) (views.Page, error) {
+	p, err := s.page(c, title, nav)
+	p.Snapshot = &views.SnapshotLink{ID: sn.ID, Name: sn.Name}
+	return p, err
+}
+
+// framePage is what can be said without asking the database: enough for an error page.
+func (s *Server) framePage(c echo.Context, title string) views.Page {
+	by := actor(c)
+	return views.Page{
+		Title: title, Theme: themeOf(c), Org: by.Org, Person: by.Person, Name: by.Name,
+		Session: by.Person + ":" + by.Org + ":" + s.assets.version, Assets: s.assets.base(), Path: c.Request().URL.RequestURI(),
+		Dev: s.config.Dev,
+	}
+}
+
+func snapshotLinks(list []store.Snapshot) []views.SnapshotLink {
+	out := make([]views.SnapshotLink, len(list))
+	for i, sn := range list {
+		out[i] = views.SnapshotLink{ID: sn.ID, Name: sn.Name}
+		for _, t := range sn.Tables {
+			out[i].Tables = append(out[i].Tables, views.TableLink{ID: t.ID, Title: t.Title})
+		}
+	}
+	return out
+}
+
+// jobsNow sums up what is running, over all jobs that know how much there is.
+func jobsNow(open []store.Job) views.JobsNow {
+	now := views.JobsNow{Count: len(open), Part: -1}
+	var done, total int64
+	for _, j := range open {
+		if j.Progress.Total != nil && *j.Progress.Total > 0 {
+			done, total = done+min(j.Progress.Done, *j.Progress.Total), total+*j.Progress.Total
+		}
+	}
+	if total > 0 {
+		now.Part = views.Percent(done, &total)
+	}
+	return now
+}
+
+func themeOf(c echo.Context) string {
+	if cookie, err := c.Cookie("theme"); err == nil && (cookie.Value == "light" || cookie.Value == "dark") {
+		return cookie.Value
+	}
+	return "system"
+}
+
+// form reads a posted form. Codes: Malformed, TooLarge.
+func form(c echo.Context) error {
+	if _, err := c.FormParams(); err != nil {
+		e := ours(err)
+		if e.Code == core.TooLarge {
+			return e
+		}
+		return core.Wrap(err, core.Malformed, "The form could not be read.")
+	}
+	return nil
+}

@@ -1,0 +1,115 @@
+package handlers
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"scratchpaper/internal/core"
+	"scratchpaper/internal/events"
+)
+
+// routes lists every address. Those of the grid, of publishing and of the JSON API stand in lists of their own.
+func (s *Server) routes(e *echo.Echo) {
+	e.GET("/static/:version/*", s.assets.serve)
+	e.GET("/healthz", s.healthz)
+	e.GET("/readyz", s.readyz)
+	e.GET("/events", s.streamEvents)
+
+	e.GET("/", s.showHome)
+	e.GET("/home/snapshots", s.showHomeSnapshots)
+	e.POST("/sample", s.startSample)
+	e.GET("/palette", s.showPalette)
+
+	e.GET("/connections", s.showConnections)
+	e.GET("/connections/new", s.showGallery)
+	e.GET("/connections/new/:connector", s.newConnection)
+	e.POST("/connections", s.createConnection)
+	e.GET("/connections/:connection", s.showConnection)
+	e.GET("/connections/:connection/edit", s.editConnection)
+	e.POST("/connections/:connection", s.updateConnection)
+	e.POST("/connections/:connection/test", s.testConnection)
+	e.POST("/connections/:connection/delete", s.deleteConnection)
+
+	e.GET("/snapshots/new", s.newSnapshot)
+	e.POST("/snapshots", s.createSnapshot)
+	e.GET("/snapshots/:snapshot", s.showSnapshot)
+	e.POST("/snapshots/:snapshot/refresh", s.refreshSnapshot)
+	e.POST("/snapshots/:snapshot/rename", s.renameSnapshot)
+	e.POST("/snapshots/:snapshot/delete", s.deleteSnapshot)
+	e.GET("/snapshots/:snapshot/settings", s.showSnapshotSettings)
+	e.GET("/snapshots/:snapshot/history", s.showHistory)
+	e.POST("/snapshots/:snapshot/batches/:batch/undo", s.undoBatch)
+
+	e.GET("/jobs", s.showJobs)
+	e.GET("/jobs/list", s.showJobsList)
+	e.GET("/jobs/now", s.showJobsNow)
+	e.GET("/jobs/:job", s.showJob)
+	e.GET("/jobs/:job/panel", s.showJobPanel)
+	e.POST("/jobs/:job/cancel", s.cancelJob)
+	e.POST("/jobs/:job/continue", s.continueJob)
+
+	e.GET("/imports/new", s.newImport)
+	e.POST("/imports", s.uploadImport)
+	e.GET("/imports/:upload", s.previewImport)
+	e.POST("/imports/:upload", s.startImport)
+
+	e.GET("/settings", s.showSettings)
+	e.POST("/settings/theme", s.setTheme)
+	if s.config.Dev {
+		e.GET("/gallery", s.showComponents)
+	}
+
+	s.gridRoutes(e)
+	s.publishRoutes(e)
+	s.apiRoutes(e)
+}
+
+func (s *Server) healthz(c echo.Context) error { return c.String(http.StatusOK, "ok\n") }
+
+// readyz answers 200 only when the database answers and nothing else is missing.
+func (s *Server) readyz(c echo.Context) error {
+	ctx, cancel := context.WithTimeout(c.Request().Context(), 2*time.Second)
+	defer cancel()
+	if err := s.store.Pool().Ping(ctx); err != nil {
+		return core.Wrap(err, core.Unavailable, "The database does not answer.")
+	}
+	if s.ready != nil {
+		if err := s.ready(ctx); err != nil {
+			return core.Wrap(err, core.Unavailable, "%s", core.SentenceOf(err))
+		}
+	}
+	return c.String(http.StatusOK, "ok\n")
+}
+
+// streamEvents is the browser's one event stream. Every topic is checked against the caller's organization.
+func (s *Server) streamEvents(c echo.Context) error {
+	topics, err := events.ParseTopics(c.QueryParams()["topic"])
+	if err != nil {
+		return err
+	}
+	by, ctx := actor(c), c.Request().Context()
+	sub := events.Subscription{Org: by.Org, Person: by.Person}
+	for _, t := range topics {
+		if t.Snapshot != "" {
+			_, err = s.store.SnapshotByID(ctx, by, t.Snapshot)
+		} else if t.Job != "" {
+			_, err = s.store.JobByID(ctx, by, t.Job)
+		}
+		if core.CodeOf(err) == core.NotFound {
+			continue // one that is gone does not take the other tabs' topics with it
+		}
+		if err != nil {
+			return err
+		}
+		sub.Topics = append(sub.Topics, t.Name)
+	}
+	request := c.Request().Clone(ctx)
+	sub.Session = func(context.Context) bool {
+		again, err := s.identify(request)
+		return err == nil && again.Org == by.Org
+	}
+	return s.hub.Stream(c.Response(), c.Request(), sub)
+}

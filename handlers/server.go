@@ -1,0 +1,144 @@
+// Package handlers is HTTP: routes in one file, one file per resource; pages, fragments, events, uploads. It calls the
+// verbs of the store and renders views; it never speaks SQL.
+package handlers
+
+import (
+	"context"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"scratchpaper/connectors"
+	"scratchpaper/internal/core"
+	"scratchpaper/internal/events"
+	"scratchpaper/static"
+	"scratchpaper/store"
+)
+
+// Config is what the pages and their protection need to know of how the app was started.
+type Config struct {
+	Hosts     []string // host names, without port, that requests may name beside loopback ones
+	Version   string   // of the program, as shown
+	Dev       bool     // the gallery of components is served
+	MaxUpload int64    // bytes of one uploaded file; 0 is 4 GB
+	Places    []Place  // where data lies, for the settings page
+}
+
+// Place is one place where data lies, for the settings page. It never holds a password.
+type Place struct{ Name, Where string }
+
+// Deps are what a Server is made of.
+type Deps struct {
+	Store      *store.Store
+	Hub        *events.Hub
+	Connectors []connectors.Connector
+	// Dial opens connections to services; it refuses addresses that are not allowed.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Settings gives a connection's connector and all its settings, secrets included; jobs are given the same.
+	Settings func(ctx context.Context, by core.Actor, connection string) (connectors.Connector, connectors.Settings, error)
+	// Sample makes the sample database ready and says what connection opens it; nil when there can be none.
+	Sample func(ctx context.Context) (store.NewConnection, error)
+	// Identify says who asks; nil is one local person. Codes: Unauthorized.
+	Identify func(r *http.Request) (core.Actor, error)
+	// Ready says in a sentence what is not up, beside the database; nil is nothing.
+	Ready  func(ctx context.Context) error
+	Assets fs.FS // the static files; nil takes the embedded ones
+	Log    *slog.Logger
+	Config Config
+}
+
+// Server answers every request.
+type Server struct {
+	store      *store.Store
+	hub        *events.Hub
+	connectors []connectors.Connector
+	dial       func(ctx context.Context, network, address string) (net.Conn, error)
+	settings   func(ctx context.Context, by core.Actor, connection string) (connectors.Connector, connectors.Settings, error)
+	sample     func(ctx context.Context) (store.NewConnection, error)
+	identify   func(r *http.Request) (core.Actor, error)
+	ready      func(ctx context.Context) error
+	assets     *assets
+	log        *slog.Logger
+	config     Config
+	echo       *echo.Echo
+}
+
+// New makes a server. It panics when the embedded files cannot be read, which a build decides.
+func New(d Deps) *Server {
+	s := &Server{
+		store: d.Store, hub: d.Hub, connectors: d.Connectors, dial: d.Dial, settings: d.Settings, sample: d.Sample, identify: d.Identify, ready: d.Ready,
+		log: d.Log, config: d.Config, assets: newAssets(d.Assets),
+	}
+	if s.log == nil {
+		s.log = slog.Default()
+	}
+	if s.identify == nil {
+		s.identify = func(*http.Request) (core.Actor, error) { return core.Local(), nil }
+	}
+	if s.config.MaxUpload == 0 {
+		s.config.MaxUpload = 4 << 30
+	}
+	if s.dial == nil {
+		s.dial = (&net.Dialer{}).DialContext
+	}
+	if s.settings == nil {
+		s.settings = s.storedSettings
+	}
+	s.echo = s.newEcho()
+	return s
+}
+
+func (s *Server) newEcho() *echo.Echo {
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	e.IPExtractor = echo.ExtractIPDirect()
+	e.HTTPErrorHandler = func(err error, c echo.Context) { s.answerError(c, err) }
+	e.Use(s.logged, s.protected, s.identified)
+	s.routes(e)
+	return e
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.ServeHTTP(w, r) }
+
+// actor says who asks.
+func actor(c echo.Context) core.Actor {
+	by, _ := c.Get(actorKey).(core.Actor)
+	return by
+}
+
+const actorKey = "actor"
+
+// assets serves the static files under an address that names their content.
+type assets struct {
+	version string
+	files   http.Handler
+}
+
+func newAssets(files fs.FS) *assets {
+	if files == nil {
+		files = static.Files()
+	}
+	version, err := static.Version(files)
+	if err != nil {
+		panic(err)
+	}
+	return &assets{version: version, files: http.FileServerFS(files)}
+}
+
+func (a *assets) base() string { return "/static/" + a.version }
+
+// serve answers GET /static/<version>/<path>. Another version gets today's files, which it may not keep.
+func (a *assets) serve(c echo.Context) error {
+	h := c.Response().Header()
+	if c.Param("version") == a.version {
+		h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	} else {
+		h.Set("Cache-Control", "no-cache")
+	}
+	http.StripPrefix("/static/"+c.Param("version"), a.files).ServeHTTP(c.Response(), c.Request())
+	return nil
+}

@@ -1,0 +1,133 @@
+// Package config is the program's settings: one struct, checked once at the start.
+package config
+
+import (
+	"bufio"
+	"net"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+
+	"scratchpaper/internal/core"
+)
+
+// Config is every setting. The comments are the explanations of .env.example.
+type Config struct {
+	// PORT is the port that the app listens on.
+	Port int `env:"PORT" envDefault:"3010"`
+	// HOST is the address that the app listens on. Without an identity provider only a loopback address is taken.
+	Host string `env:"HOST" envDefault:"127.0.0.1"`
+	// DATABASE_URL is the Postgres (15 or newer) that holds everything. Empty: the app runs its own in DATA_DIR.
+	DatabaseURL string `env:"DATABASE_URL"`
+	// DATABASE_CONNECTIONS is the most connections that one process opens to it.
+	DatabaseConnections int32 `env:"DATABASE_CONNECTIONS" envDefault:"24"`
+	// REDIS_URL carries the job queue and the fan-out of events. Empty: the app runs one in process.
+	RedisURL string `env:"REDIS_URL"`
+	// DATA_DIR holds the built-in database and the key of credentials. Empty: the user's data directory.
+	DataDir string `env:"DATA_DIR"`
+	// POSTGRES_BINARIES is a folder with the built-in database's programs. Empty: they are searched for.
+	PostgresBinaries string `env:"POSTGRES_BINARIES"`
+	// SAMPLE_DATABASE_URL is a Postgres database for the sample data, used with DATABASE_URL only. Empty: no sample then.
+	SampleDatabaseURL string `env:"SAMPLE_DATABASE_URL"`
+	// SECRETS_KEY_FILE is the key that credentials are encrypted with. Empty: a file of mode 600 in DATA_DIR.
+	SecretsKeyFile string `env:"SECRETS_KEY_FILE"`
+	// LOG_LEVEL is debug, info, warn or error.
+	LogLevel string `env:"LOG_LEVEL" envDefault:"info"`
+	// LOG_FORMAT is text or json.
+	LogFormat string `env:"LOG_FORMAT" envDefault:"text"`
+	// WORKERS is how many jobs one process runs at the same time.
+	Workers int `env:"WORKERS" envDefault:"4"`
+	// LEASE is how long a worker holds a job without renewing; the other times of jobs follow from it.
+	Lease time.Duration `env:"LEASE" envDefault:"45s"`
+	// FAULT ends the process at a named point of a job, for tests: "publish.sending:2" at the second time.
+	Fault string `env:"FAULT"`
+	// DEV lets the gallery of components be opened: true or false.
+	Dev bool `env:"DEV" envDefault:"false"`
+}
+
+// Load reads the settings from environ ("NAME=value") and, below it, a .env file in the working directory. An unknown name
+// in the file, or a wrong value, is an Invalid error with a sentence that names it.
+func Load(environ []string) (Config, error) {
+	vars, err := fromFile(".env")
+	if err != nil {
+		return Config{}, err
+	}
+	for _, e := range environ {
+		if name, value, ok := strings.Cut(e, "="); ok {
+			vars[name] = value
+		}
+	}
+	var c Config
+	if err := env.ParseWithOptions(&c, env.Options{Environment: vars}); err != nil {
+		return Config{}, core.Wrap(err, core.Invalid, "A setting cannot be read: %s", strings.TrimPrefix(err.Error(), "env: "))
+	}
+	return c, c.Validate()
+}
+
+// Names gives the names of all settings, in order.
+func Names() []string {
+	var out []string
+	t := reflect.TypeFor[Config]()
+	for i := range t.NumField() {
+		out = append(out, t.Field(i).Tag.Get("env"))
+	}
+	return out
+}
+
+func fromFile(path string) (map[string]string, error) {
+	vars := map[string]string{}
+	f, err := os.Open(path)
+	if os.IsNotExist(err) {
+		return vars, nil
+	}
+	if err != nil {
+		return nil, core.Wrap(err, core.Invalid, "The file .env cannot be read.")
+	}
+	defer f.Close()
+	known := map[string]bool{}
+	for _, n := range Names() {
+		known[n] = true
+	}
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		line := strings.TrimSpace(lines.Text())
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		name, value, ok := strings.Cut(line, "=")
+		name = strings.TrimSpace(name)
+		if !ok || !known[name] {
+			return nil, core.Errorf(core.Invalid, "The file .env names a setting that does not exist: %s. The known ones are explained in .env.example.", name)
+		}
+		vars[name] = strings.Trim(strings.TrimSpace(value), `"`)
+	}
+	return vars, lines.Err()
+}
+
+// Validate checks the settings against each other. Codes: Invalid.
+func (c Config) Validate() error {
+	ip := net.ParseIP(c.Host)
+	switch {
+	case c.Port < 0 || c.Port > 65535:
+		return core.Errorf(core.Invalid, "PORT takes a number from 0 to 65535.")
+	case c.Host != "localhost" && (ip == nil || !ip.IsLoopback()):
+		return core.Errorf(core.Invalid, "HOST is %s, but nobody has to sign in yet, so the app listens on a loopback address only: set HOST to 127.0.0.1.", c.Host)
+	case c.LogFormat != "text" && c.LogFormat != "json":
+		return core.Errorf(core.Invalid, "LOG_FORMAT takes text or json.")
+	case c.LogLevel != "debug" && c.LogLevel != "info" && c.LogLevel != "warn" && c.LogLevel != "error":
+		return core.Errorf(core.Invalid, "LOG_LEVEL takes debug, info, warn or error.")
+	case c.Workers < 1 || c.Workers > 64:
+		return core.Errorf(core.Invalid, "WORKERS takes a number from 1 to 64.")
+	case c.DatabaseConnections < 4:
+		return core.Errorf(core.Invalid, "DATABASE_CONNECTIONS takes at least 4.")
+	case c.Lease < time.Second:
+		return core.Errorf(core.Invalid, "LEASE takes at least 1s.")
+	case c.DataDir != "" && !filepath.IsAbs(c.DataDir):
+		return core.Errorf(core.Invalid, "DATA_DIR takes an absolute path.")
+	}
+	return nil
+}

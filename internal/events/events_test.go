@@ -1,0 +1,417 @@
+package events
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/google/go-cmp/cmp"
+	"github.com/r3labs/sse/v2"
+
+	"scratchpaper/internal/core"
+)
+
+var background = context.Background()
+
+func decode[T any](t *testing.T, data string) T {
+	t.Helper()
+	var v T
+	if err := json.Unmarshal([]byte(data), &v); err != nil {
+		t.Fatalf("%q: %v", data, err)
+	}
+	return v
+}
+
+func TestAHintReachesBrowsersOfEveryProcess(t *testing.T) {
+	t.Parallel()
+	mr := miniredis.RunT(t)
+	one, two := startProcess(t, mr), startProcess(t, mr)
+	here, there := one.listen(t, "org_a", "snapshot:s1"), two.listen(t, "org_a", "snapshot:s1")
+	sent := core.Hint{Org: "org_a", Snapshot: "s1", Table: "t1", Version: 7, Rows: []int64{3, 4}, Kind: "change", Actor: "p", Client: "tab"}
+	one.Notify(background, sent)
+	for _, b := range []*browser{here, there} {
+		if diff := cmp.Diff(sent, b.nextHint(t)); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
+func TestHelloNamesVersionAndTopics(t *testing.T) {
+	t.Parallel()
+	p := startProcess(t, miniredis.RunT(t))
+	got := open(t, p.address("org_a", "snapshot:s1", "org-jobs")).next(t)
+	want := message{"hello", `{"version":"v1","topics":["snapshot:s1","org-jobs"]}`}
+	if got != want {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestAnOrganizationHearsNothingOfAnother(t *testing.T) {
+	t.Parallel()
+	p := startProcess(t, miniredis.RunT(t))
+	topics := []string{"snapshot:s1", "job:j1", "org-jobs", ""}
+	a, b := p.listen(t, "org_a", topics...), p.listen(t, "org_b", topics...)
+	p.Notify(background,
+		core.Hint{Org: "org_b", Snapshot: "s1", Kind: "change"},
+		core.Hint{Org: "org_b", Job: "j1", Kind: "job"},
+		core.Hint{Org: "org_b", Kind: "resync"},
+		core.Hint{Org: "org_a", Snapshot: "s1", Kind: "last"},
+	)
+	if got := a.next(t); !strings.Contains(got.data, `"last"`) {
+		t.Errorf("the first event of org_a is %+v", got)
+	}
+	for _, want := range []string{`"change"`, `"job"`, `"resync"`} {
+		if got := b.next(t); !strings.Contains(got.data, want) {
+			t.Errorf("org_b got %+v, want %s", got, want)
+		}
+	}
+}
+
+func TestAJobIsHeardByItsTopicAndByAllJobsOnce(t *testing.T) {
+	t.Parallel()
+	p := startProcess(t, miniredis.RunT(t))
+	both, other := p.listen(t, "o", "job:j1", "org-jobs"), p.listen(t, "o", "job:j2")
+	p.Notify(background, core.Hint{Org: "o", Job: "j1", Kind: "job"}, core.Hint{Org: "o", Job: "j2", Kind: "last"})
+	if one, two := both.nextHint(t), both.nextHint(t); one.Job != "j1" || two.Job != "j2" {
+		t.Errorf("got %v, %v", one, two)
+	}
+	if got := other.nextHint(t); got.Job != "j2" {
+		t.Errorf("got %v", got)
+	}
+}
+
+func TestHintsOfOneSourceBecomeOne(t *testing.T) {
+	t.Parallel()
+	p := startProcess(t, miniredis.RunT(t))
+	b := p.listen(t, "o", "snapshot:s1")
+	for i := range int64(200) {
+		p.Notify(background, core.Hint{Org: "o", Snapshot: "s1", Table: "t", Version: i, Rows: []int64{i % 50}, Kind: "change", Client: "mine"})
+	}
+	p.Notify(background, core.Hint{Org: "o", Snapshot: "s1", Table: "t", Version: 300, Rows: []int64{9}, Kind: "change", Client: "theirs"})
+	var got []core.Hint
+	for len(got) == 0 || got[len(got)-1].Client != "theirs" {
+		got = append(got, b.nextHint(t))
+	}
+	if len(got) > 20 {
+		t.Errorf("%d events for 201 hints", len(got))
+	}
+	mine := got[len(got)-2]
+	if mine.Version != 199 || mine.Client != "mine" {
+		t.Errorf("the last of mine is %+v", mine)
+	}
+}
+
+func TestMergingKeepsRowsVersionAndLatestData(t *testing.T) {
+	t.Parallel()
+	var p pile
+	rows := []int64{5, 1, 5}
+	p.add(core.Hint{Org: "o", Kind: "change", Version: 9, Rows: rows, Data: json.RawMessage(`1`)}, 10)
+	p.add(core.Hint{Org: "o", Kind: "change", Version: 8, Rows: []int64{3}, Data: json.RawMessage(`2`)}, 10)
+	p.add(core.Hint{Org: "o", Kind: "change"}, 10)
+	want := []core.Hint{{Org: "o", Kind: "change", Version: 9, Rows: []int64{1, 3, 5}, Data: json.RawMessage(`2`)}}
+	if diff := cmp.Diff(want, p.take()); diff != "" {
+		t.Error(diff)
+	}
+	if !slices.Equal(rows, []int64{5, 1, 5}) {
+		t.Error("the caller's rows were changed")
+	}
+	if !p.empty() {
+		t.Error("a taken pile is not empty")
+	}
+}
+
+func TestMoreThan500RowsBecomeMany(t *testing.T) {
+	t.Parallel()
+	var p pile
+	for i := range int64(500) {
+		p.add(core.Hint{Org: "o", Kind: "change", Rows: []int64{i}}, 10)
+	}
+	if got := p.hints[p.order[0]]; got.Many || len(got.Rows) != 500 {
+		t.Fatalf("500 rows are already %v, %d", got.Many, len(got.Rows))
+	}
+	p.add(core.Hint{Org: "o", Kind: "change", Rows: []int64{500}}, 10)
+	if got := p.take()[0]; !got.Many || got.Rows != nil {
+		t.Errorf("501 rows are %v, %d", got.Many, len(got.Rows))
+	}
+}
+
+func TestLineEndsInTextCannotMakeAnEvent(t *testing.T) {
+	t.Parallel()
+	for _, lineEnd := range []string{"\n", "\r", "\r\n"} {
+		t.Run(fmt.Sprintf("%q", lineEnd), func(t *testing.T) {
+			t.Parallel()
+			p := startProcess(t, miniredis.RunT(t))
+			b := open(t, p.address("o", "snapshot:s1")+"&named")
+			b.await(t, "hello")
+			evil := lineEnd + lineEnd + "event: evil" + lineEnd + "data: evil" + lineEnd + lineEnd
+			text, _ := json.Marshal(evil)
+			p.Notify(background, core.Hint{Org: "o", Snapshot: "s1", Kind: "change" + evil, Actor: evil, Data: text})
+			m := b.next(t)
+			if got := decode[core.Hint](t, m.data); m.name != "" || got.Actor != evil || got.Kind != "change"+evil {
+				t.Errorf("got %+v", m)
+			}
+			// Text sent as it is, by whoever will do so one day.
+			for _, c := range p.targets([]address{{"o", "snapshot:s1"}}) {
+				p.tell(c, &sse.Event{Data: []byte(":x" + evil + "y")})
+			}
+			p.Notify(background, core.Hint{Org: "o", Snapshot: "s1", Kind: "last"})
+			if got, want := b.next(t), ":x\n\nevent: evil\ndata: evil\n\ny"; got.name != "" || got.data != want {
+				t.Errorf("got %+v", got)
+			}
+			if got := b.next(t); got.name != "last" {
+				t.Errorf("got %+v", got)
+			}
+		})
+	}
+}
+
+func TestBrokenOrLargeDataIsLeftOutAndTheHintStillSent(t *testing.T) {
+	t.Parallel()
+	p := startProcess(t, miniredis.RunT(t))
+	b := p.listen(t, "o", "snapshot:s1")
+	large, _ := json.Marshal(strings.Repeat("x", maxData))
+	for kind, data := range map[string]string{"broken": "{", "large": string(large)} {
+		p.Notify(background, core.Hint{Org: "o", Snapshot: "s1", Kind: kind, Data: json.RawMessage(data)})
+		if got := b.nextHint(t); got.Kind != kind || got.Data != nil {
+			t.Errorf("%s: got %+v", kind, got)
+		}
+	}
+}
+
+func TestRedisGoneForASecondMakesBrowsersResync(t *testing.T) {
+	t.Parallel()
+	mr := miniredis.RunT(t)
+	p := startProcess(t, mr)
+	b := p.listen(t, "o", "snapshot:s1")
+	mr.Close()
+	start := time.Now()
+	for range 1000 {
+		p.Notify(background, core.Hint{Org: "o", Snapshot: "s1", Kind: "change"})
+	}
+	if took := time.Since(start); took > time.Second {
+		t.Errorf("Notify without Redis took %v", took)
+	}
+	<-time.After(time.Second) // the outage itself
+	if err := mr.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	b.await(t, "resync")
+	p.Notify(background, core.Hint{Org: "o", Snapshot: "s1", Kind: "after"})
+	for b.nextHint(t).Kind != "after" {
+	}
+}
+
+// A process that only publishes may lose Redis while the others keep it: their browsers must hear of the loss too.
+func TestHintsThatCouldNotBePublishedBecomeAResyncForTheirOrganization(t *testing.T) {
+	t.Parallel()
+	mr := miniredis.RunT(t)
+	p := startProcess(t, mr)
+	a, b := p.listen(t, "org_a", "snapshot:s1"), p.listen(t, "org_b", "snapshot:s1")
+	mr.SetError("LOADING")
+	p.Notify(background, core.Hint{Org: "org_a", Snapshot: "s1", Kind: "lost"})
+	eventually(t, "the hint is given up", func() bool {
+		p.outbox.mu.Lock()
+		defer p.outbox.mu.Unlock()
+		return len(p.outbox.lost) == 1
+	})
+	mr.SetError("")
+	if got := a.next(t); got.name != "resync" {
+		t.Errorf("got %+v", got)
+	}
+	p.Notify(background, core.Hint{Org: "org_b", Snapshot: "s1", Kind: "other"})
+	if got := b.next(t); !strings.Contains(got.data, "other") {
+		t.Errorf("org_b got %+v", got)
+	}
+}
+
+func TestAFullOutboxForgetsHintsButNotThatItDid(t *testing.T) {
+	t.Parallel()
+	o := newOutbox()
+	for i := range maxWaiting + 1 {
+		o.put([]core.Hint{{Org: "o", Job: fmt.Sprint(i), Kind: "job"}})
+	}
+	hints := o.take()
+	if len(hints) != maxWaiting+1 || hints[maxWaiting].Kind != kindResync || hints[maxWaiting].Org != "o" {
+		t.Errorf("%d hints, the last %+v", len(hints), hints[len(hints)-1])
+	}
+	if again := o.take(); len(again) != 0 {
+		t.Errorf("%d hints left", len(again))
+	}
+}
+
+func TestHintsGivenBeforeStopAreStillPublished(t *testing.T) {
+	t.Parallel()
+	mr := miniredis.RunT(t)
+	leaving, staying := startProcess(t, mr), startProcess(t, mr)
+	b := staying.listen(t, "o", "job:j")
+	leaving.StopStreams()
+	leaving.Notify(background, core.Hint{Org: "o", Job: "j", Kind: "job"})
+	leaving.Stop()
+	leaving.Stop()
+	if got := b.nextHint(t); got.Job != "j" {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestAPersonHasSoManyStreamsAndNoMore(t *testing.T) {
+	t.Parallel()
+	p := startProcess(t, miniredis.RunT(t), StreamsPerPerson(2))
+	first := p.listen(t, "o", "org-jobs")
+	p.listen(t, "o", "org-jobs")
+	answer, err := http.Get(p.address("o", "org-jobs"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	if answer.StatusCode != http.StatusTooManyRequests {
+		t.Errorf("status %d", answer.StatusCode)
+	}
+	first.leave()
+	eventually(t, "one has left", func() bool { return p.openStreams() == 1 })
+	p.listen(t, "o", "org-jobs")
+}
+
+func TestAStreamEndsWithItsSession(t *testing.T) {
+	t.Parallel()
+	p := startProcess(t, miniredis.RunT(t), func(h *Hub) { h.pace.session = 10 * time.Millisecond })
+	var signedIn atomic.Bool
+	var asked atomic.Int32
+	signedIn.Store(true)
+	p.serve(t, func(w http.ResponseWriter, r *http.Request) {
+		_ = p.Stream(w, r, Subscription{Org: "o", Topics: []string{"org-jobs"}, Session: func(context.Context) bool {
+			asked.Add(1)
+			return signedIn.Load()
+		}})
+	}, 0)
+	b := p.listen(t, "o")
+	eventually(t, "the session is looked at twice", func() bool { return asked.Load() > 2 })
+	signedIn.Store(false)
+	b.awaitEnd(t)
+}
+
+func TestAPanicInASessionCheckEndsThatStreamOnly(t *testing.T) {
+	t.Parallel()
+	p := startProcess(t, miniredis.RunT(t), func(h *Hub) { h.pace.session = 10 * time.Millisecond })
+	p.serve(t, func(w http.ResponseWriter, r *http.Request) {
+		sub := Subscription{Org: "o", Topics: []string{"org-jobs"}}
+		if r.URL.Query().Get("org") == "bad" {
+			sub.Session = func(context.Context) bool { panic("no session store") }
+		}
+		_ = p.Stream(w, r, sub)
+	}, 0)
+	good, bad := p.listen(t, "good"), p.listen(t, "bad")
+	bad.awaitEnd(t)
+	p.Notify(background, core.Hint{Org: "o", Job: "j", Kind: "job"})
+	if got := good.nextHint(t); got.Job != "j" {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestHeartbeatsKeepAQuietStreamBeyondTheServersWriteTimeout(t *testing.T) {
+	t.Parallel()
+	p := startProcess(t, miniredis.RunT(t), func(h *Hub) { h.pace.heartbeat = 20 * time.Millisecond })
+	p.serve(t, p.stream, 200*time.Millisecond)
+	b := p.listen(t, "o", "org-jobs")
+	for range 30 {
+		b.await(t, "beat")
+	}
+}
+
+func TestTheServerShutsDownWithStreamsOpen(t *testing.T) {
+	t.Parallel()
+	p := startProcess(t, miniredis.RunT(t))
+	b := p.listen(t, "o", "org-jobs")
+	ctx, cancel := context.WithTimeout(background, patience)
+	defer cancel()
+	if err := p.server.Config.Shutdown(ctx); err != nil {
+		t.Fatal(err)
+	}
+	b.awaitEnd(t)
+}
+
+func TestAFrozenBrowserIsCutAndHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	p := startProcess(t, miniredis.RunT(t))
+	frozen := freeze(t, p)
+	defer func() { _ = frozen.Close() }()
+	eventually(t, "the frozen browser is greeted", func() bool { return len(p.targets([]address{{"o", "snapshot:s1"}})) == 1 })
+	healthy := p.listen(t, "o", "snapshot:s1", "snapshot:s2")
+	data, _ := json.Marshal(strings.Repeat("x", maxData-2))
+	sent := 0
+	eventually(t, "the frozen browser is cut", func() bool {
+		sent++
+		p.forward([]core.Hint{{Org: "o", Snapshot: "s1", Version: int64(sent), Kind: "change", Data: data}})
+		if got := healthy.nextHint(t); got.Version != int64(sent) {
+			t.Fatalf("the healthy browser got version %d, not %d", got.Version, sent)
+		}
+		return p.openStreams() == 1
+	})
+	p.Notify(background, core.Hint{Org: "o", Snapshot: "s2", Kind: "after"})
+	if got := healthy.nextHint(t); got.Kind != "after" {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// freeze opens a stream over a small window and never reads.
+func freeze(t *testing.T, p *process) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", p.server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = c.(*net.TCPConn).SetReadBuffer(1024)
+	_, err = fmt.Fprintf(c, "GET /events?org=o&person=frozen&topic=snapshot:s1 HTTP/1.1\r\nHost: x\r\n\r\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// This test is not parallel: it counts the goroutines of the whole program, and parallel tests wait until it is done.
+func Test200StreamsLeaveNoGoroutines(t *testing.T) {
+	p := startProcess(t, miniredis.RunT(t), StreamsPerPerson(1000))
+	base := runtime.NumGoroutine()
+	var browsers sync.WaitGroup
+	for i := range 200 {
+		browsers.Go(func() {
+			b := open(t, p.address("o", "snapshot:s1"))
+			if i%4 != 0 { // the others leave before they are greeted, or while they are
+				b.await(t, "hello")
+			}
+			p.Notify(background, core.Hint{Org: "o", Snapshot: "s1", Kind: "change", Client: fmt.Sprint(i)})
+			b.leave()
+		})
+	}
+	browsers.Wait()
+	eventually(t, "all streams have ended", func() bool { return p.openStreams() == 0 })
+	eventually(t, "the goroutines have gone", func() bool { return runtime.NumGoroutine() <= base+2 })
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.listeners) != 0 || len(p.streams) != 0 {
+		t.Errorf("left behind: %d topics, %d persons", len(p.listeners), len(p.streams))
+	}
+}
+
+func TestTopicsAreReadStrictly(t *testing.T) {
+	t.Parallel()
+	got, err := ParseTopics([]string{"snapshot:snp_1", "org-jobs", "job:job_2", "snapshot:snp_1"})
+	want := []Topic{{Name: "snapshot:snp_1", Snapshot: "snp_1"}, {Name: "org-jobs"}, {Name: "job:job_2", Job: "job_2"}}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Error(diff, err)
+	}
+	for _, bad := range []string{"", "snapshot:", "snapshot:a\nb", "table:x", "job:a:b", "Snapshot:x"} {
+		if _, err := ParseTopics([]string{bad}); core.CodeOf(err) != core.Invalid {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}

@@ -1,0 +1,428 @@
+package localdb_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"scratchpaper/internal/core"
+	"scratchpaper/internal/localdb"
+)
+
+// childDir, set in the environment, makes this test binary a small app that runs a database until it is killed.
+const childDir = "LOCALDB_TEST_CHILD_DIR"
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(childDir); dir != "" {
+		runChild(dir)
+	}
+	os.Exit(m.Run())
+}
+
+func runChild(dir string) {
+	s, err := localdb.Start(context.Background(), localdb.Options{DataDir: dir, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		fmt.Println(core.SentenceOf(err))
+		os.Exit(1)
+	}
+	fmt.Println(s.URL())
+	<-s.Done()
+	os.Exit(0)
+}
+
+// startApp starts the small app and gives it with its database's address once the database is ready.
+func startApp(t *testing.T, dir string) (*exec.Cmd, string) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), childDir+"="+dir)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	line := make([]byte, 4096)
+	n, err := out.Read(line)
+	if err != nil {
+		t.Fatalf("the app said nothing: %v", err)
+	}
+	return cmd, strings.TrimSpace(string(line[:n]))
+}
+
+func dataDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/tmp", "localdb-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(dir, 0o711); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+func mustStart(t *testing.T, o localdb.Options) *localdb.Server {
+	t.Helper()
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	s, err := localdb.Start(t.Context(), o)
+	if err != nil {
+		t.Fatalf("start: %v", err)
+	}
+	t.Cleanup(func() { _ = s.Stop(context.Background()) })
+	return s
+}
+
+func mustStop(t *testing.T, s *localdb.Server) {
+	t.Helper()
+	if err := s.Stop(t.Context()); err != nil {
+		t.Fatalf("stop: %v", err)
+	}
+}
+
+func mustExec(t *testing.T, url, sql string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	if _, err := conn.Exec(t.Context(), sql); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func query(t *testing.T, url, sql string) string {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	var s string
+	if err := conn.QueryRow(t.Context(), sql).Scan(&s); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func wantRefused(t *testing.T, err error, words ...string) {
+	t.Helper()
+	if err == nil {
+		t.Fatal("it started")
+	}
+	for _, w := range words {
+		if !strings.Contains(core.SentenceOf(err), w) {
+			t.Errorf("the sentence %q lacks %q", core.SentenceOf(err), w)
+		}
+	}
+}
+
+func tryStart(t *testing.T, o localdb.Options) error {
+	t.Helper()
+	o.Log = slog.New(slog.DiscardHandler)
+	s, err := localdb.Start(t.Context(), o)
+	if err == nil {
+		mustStop(t, s)
+	}
+	return err
+}
+
+func TestDataIsThereAfterAStopAndAStart(t *testing.T) {
+	t.Parallel()
+	dir := dataDir(t)
+	s := mustStart(t, localdb.Options{DataDir: dir})
+	mustExec(t, s.URL(), "create table kept (v text); insert into kept values ('yes')")
+	mustStop(t, s)
+	mustStop(t, s)
+	<-s.Done()
+	if err := s.Err(); err != nil {
+		t.Errorf("an asked stop counts as an end by itself: %v", err)
+	}
+	again := mustStart(t, localdb.Options{DataDir: dir})
+	if got := query(t, again.URL(), "select v from kept"); got != "yes" || again.Adopted {
+		t.Errorf("got %q, adopted %v", got, again.Adopted)
+	}
+}
+
+func TestTheDatabaseIsDurableAndSortsByCodePoint(t *testing.T) {
+	t.Parallel()
+	s := mustStart(t, localdb.Options{DataDir: dataDir(t)})
+	for sql, want := range map[string]string{
+		"show fsync":              "on",
+		"show synchronous_commit": "on",
+		"show jit":                "off",
+		"show max_wal_size":       "1GB",
+		"show max_connections":    "200",
+		"select datlocprovider || ' ' || datlocale from pg_database where datname = current_database()": "b C.UTF-8",
+	} {
+		if got := query(t, s.URL(), sql); got != want {
+			t.Errorf("%s: %q, want %q", sql, got, want)
+		}
+	}
+}
+
+func TestOnlyTheSampleRoleComesInOverTCP(t *testing.T) {
+	t.Parallel()
+	s := mustStart(t, localdb.Options{DataDir: dataDir(t)})
+	role, err := s.EnsureSample(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := s.EnsureSample(t.Context()); err != nil || again != role {
+		t.Fatalf("the second call gave another role: %v", err)
+	}
+	tcp := func(user, password, db string) string {
+		return fmt.Sprintf("postgres://%s:%s@%s/%s?sslmode=disable", user, password, net.JoinHostPort(role.Host, strconv.Itoa(role.Port)), db)
+	}
+	mustExec(t, tcp(role.User, role.Password, role.Database), "create table products (id int)")
+	conf, err := pgx.ParseConfig(s.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, url := range map[string]string{
+		"the sample's role in the app's database": tcp(role.User, role.Password, "scratchpaper"),
+		"the sample's role in postgres":           tcp(role.User, role.Password, "postgres"),
+		"the app's role":                          tcp(conf.User, conf.Password, "scratchpaper"),
+		"the app's role in sample":                tcp(conf.User, conf.Password, "sample"),
+		"a wrong password":                        tcp(role.User, "wrong", role.Database),
+		"the sample's role over the socket":       strings.Replace(strings.Replace(s.AdminURL("sample"), conf.Password, role.Password, 1), "//scratchpaper:", "//sample:", 1),
+	} {
+		if conn, err := pgx.Connect(t.Context(), url); err == nil {
+			conn.Close(t.Context())
+			t.Errorf("%s came in", name)
+		}
+	}
+}
+
+func TestSecretsAreInPrivateFiles(t *testing.T) {
+	t.Parallel()
+	dir := dataDir(t)
+	s := mustStart(t, localdb.Options{DataDir: dir})
+	if _, err := s.EnsureSample(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"postgres-password", "sample-password"} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		if err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v %v", name, info, err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "initdb-password")); err == nil {
+		t.Error("initdb's copy of the password was left behind")
+	}
+}
+
+func TestAfterKill9OfTheAppTheNextStartHasAllThatWasCommitted(t *testing.T) {
+	t.Parallel()
+	dir := dataDir(t)
+	for round := range 3 {
+		app, url := startApp(t, dir)
+		if round == 0 {
+			mustExec(t, url, "create table kept (v text)")
+		}
+		mustExec(t, url, "insert into kept values ('x')")
+		if err := app.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		// Not waiting for the server to end: the next start must cope.
+		_ = app.Wait()
+	}
+	s := mustStart(t, localdb.Options{DataDir: dir})
+	if got := query(t, s.URL(), "select count(*)::text from kept"); got != "3" {
+		t.Errorf("%s rows, want 3", got)
+	}
+}
+
+func TestTheDatabaseEndsWithAKilledApp(t *testing.T) {
+	t.Parallel()
+	dir := dataDir(t)
+	app, _ := startApp(t, dir)
+	pid := serverPID(t, dir)
+	if err := app.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = app.Wait()
+	waitFor(t, "the database to end", func() bool { return syscall.Kill(pid, 0) != nil })
+}
+
+func TestAServerThatRunsOnIsAdopted(t *testing.T) {
+	t.Parallel()
+	dir := dataDir(t)
+	first := mustStart(t, localdb.Options{DataDir: dir})
+	mustExec(t, first.URL(), "create table kept (v text)")
+	// A lock file that is gone stands for an app that died without its server.
+	if err := os.Remove(filepath.Join(dir, "lock")); err != nil {
+		t.Fatal(err)
+	}
+	second := mustStart(t, localdb.Options{DataDir: dir})
+	if !second.Adopted || second.URL() != first.URL() {
+		t.Fatalf("adopted %v, %s and %s", second.Adopted, second.URL(), first.URL())
+	}
+	mustExec(t, second.URL(), "insert into kept values ('x')")
+	mustStop(t, second)
+	<-first.Done()
+}
+
+func TestStalePidFilesDoNotStandInTheWay(t *testing.T) {
+	t.Parallel()
+	for name, pid := range map[string]int{"of a dead process": 1<<22 - 1, "of another program": os.Getpid(), "of root's first process": 1} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := dataDir(t)
+			mustStop(t, mustStart(t, localdb.Options{DataDir: dir}))
+			content := fmt.Sprintf("%d\n%s/pg18\n1700000000\n5432\n/tmp\n127.0.0.1\n  1234 5\nready\n", pid, dir)
+			if err := os.WriteFile(pidPath(dir), []byte(content), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if s := mustStart(t, localdb.Options{DataDir: dir}); s.Adopted {
+				t.Error("it adopted a process that is no database")
+			}
+		})
+	}
+}
+
+func TestAKilledServerTellsAndRecovers(t *testing.T) {
+	t.Parallel()
+	dir := dataDir(t)
+	s := mustStart(t, localdb.Options{DataDir: dir})
+	mustExec(t, s.URL(), "create table kept (v text); insert into kept values ('yes')")
+	if err := syscall.Kill(serverPID(t, dir), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	<-s.Done()
+	if s.Err() == nil {
+		t.Error("Err says nothing about an end by itself")
+	}
+	mustStop(t, s)
+	again := mustStart(t, localdb.Options{DataDir: dir})
+	if got := query(t, again.URL(), "select v from kept"); got != "yes" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestASecondAppOnOneFolderIsRefused(t *testing.T) {
+	t.Parallel()
+	dir := dataDir(t)
+	s := mustStart(t, localdb.Options{DataDir: dir})
+	err := tryStart(t, localdb.Options{DataDir: dir})
+	wantRefused(t, err, "Another Scratchpaper", strconv.Itoa(os.Getpid()), dir)
+	if core.CodeOf(err) != core.Busy {
+		t.Errorf("code %s", core.CodeOf(err))
+	}
+	if got := query(t, s.URL(), "select 'fine'"); got != "fine" {
+		t.Error("the first one was disturbed")
+	}
+}
+
+func TestDataOfAnotherMajorVersionIsRefused(t *testing.T) {
+	t.Parallel()
+	dir := dataDir(t)
+	old := filepath.Join(dir, "pg17")
+	if err := os.Mkdir(old, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(old, "PG_VERSION"), []byte("17\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wantRefused(t, tryStart(t, localdb.Options{DataDir: dir}), "PostgreSQL 17", "needs 18", old)
+}
+
+func TestALostPasswordFileIsNamed(t *testing.T) {
+	t.Parallel()
+	dir := dataDir(t)
+	mustStop(t, mustStart(t, localdb.Options{DataDir: dir}))
+	file := filepath.Join(dir, "postgres-password")
+	if err := os.WriteFile(file, []byte("wrong\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wantRefused(t, tryStart(t, localdb.Options{DataDir: dir}), "refuses the password", file)
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	wantRefused(t, tryStart(t, localdb.Options{DataDir: dir}), "missing", file)
+}
+
+func TestAnInterruptedFirstStartIsCleanedUp(t *testing.T) {
+	t.Parallel()
+	dir := dataDir(t)
+	if err := os.MkdirAll(filepath.Join(dir, "pg18.new", "base"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	mustStart(t, localdb.Options{DataDir: dir})
+	if _, err := os.Stat(filepath.Join(dir, "pg18.new")); err == nil {
+		t.Error("the half-made cluster is still there")
+	}
+}
+
+func TestALongDataPathStillHasAShortSocket(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(dataDir(t), strings.Repeat("long", 40))
+	s := mustStart(t, localdb.Options{DataDir: dir})
+	conf, err := pgx.ParseConfig(s.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(conf.Host); err != nil || info.Mode().Perm() != 0o700 || len(conf.Host) > 80 {
+		t.Errorf("the socket's folder is %s: %v", conf.Host, err)
+	}
+	mustStop(t, s)
+	if _, err := os.Stat(conf.Host); err == nil {
+		t.Error("the socket's folder was left behind")
+	}
+}
+
+func TestTheEnvironmentOfTheAppDoesNotReachTheDatabase(t *testing.T) {
+	t.Setenv("LANG", "xx_XX.UTF-8")
+	t.Setenv("LC_ALL", "xx_XX.UTF-8")
+	t.Setenv("PGDATA", "/nowhere")
+	t.Setenv("PGPORT", "1")
+	t.Setenv("PGOPTIONS", "-c nonsense=1")
+	dir := dataDir(t)
+	mustStart(t, localdb.Options{DataDir: dir})
+	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", serverPID(t, dir)))
+	if err != nil || bytes.Contains(env, []byte("PGOPTIONS")) || bytes.Contains(env, []byte("LANG")) {
+		t.Errorf("%q %v", env, err)
+	}
+}
+
+func pidPath(dir string) string { return filepath.Join(dir, "pg18", "postmaster.pid") }
+
+func serverPID(t *testing.T, dir string) int {
+	t.Helper()
+	data, err := os.ReadFile(pidPath(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, _, _ := strings.Cut(string(data), "\n")
+	pid, err := strconv.Atoi(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pid
+}
+
+func waitFor(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); !is(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}

@@ -1,0 +1,267 @@
+package views
+
+import (
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"scratchpaper/internal/core"
+)
+
+// GridColumn is a column as the grid shows it. The page's script reads it as JSON.
+type GridColumn struct {
+	Number   int             `json:"number"`
+	Slug     string          `json:"slug"`
+	Title    string          `json:"title"`
+	Type     core.ColumnType `json:"type"`
+	Width    int             `json:"width"`
+	Writable bool            `json:"writable"`
+	WhyNot   string          `json:"whyNot,omitempty"`
+	Choices  []string        `json:"choices,omitempty"`
+	Open     bool            `json:"open,omitempty"` // other values than the choices are allowed
+	Required bool            `json:"required,omitempty"`
+	Insert   bool            `json:"insertOnly,omitempty"`
+}
+
+// NewGridColumn gives a column with the width that its type wants where nobody chose one.
+func NewGridColumn(c core.Column) GridColumn {
+	g := GridColumn{
+		Number: c.Number, Slug: c.Slug, Title: c.Title, Type: c.Type, Width: c.Width,
+		Writable: c.Writable || c.InsertOnly, WhyNot: c.WhyNot, Insert: c.InsertOnly,
+		Choices: c.Options.Choices, Open: c.Options.OpenChoices || len(c.Options.Choices) == 0, Required: c.Options.Required,
+	}
+	if g.Width == 0 {
+		g.Width = defaultWidth(c.Type)
+	}
+	return g
+}
+
+func defaultWidth(t core.ColumnType) int {
+	switch t {
+	case core.Number, core.Checkbox, core.Date:
+		return 112
+	case core.Choice, core.Images:
+		return 128
+	case core.DateTime, core.LocalTime, core.Reference:
+		return 150
+	case core.LongText, core.Markdown, core.JSON:
+		return 320
+	case core.Choices, core.References, core.URL, core.Email:
+		return 200
+	}
+	return 220
+}
+
+// GridSuggestion is one open suggestion of a cell, or of a record.
+type GridSuggestion struct {
+	ID     int64
+	Before core.Value
+	After  core.Value
+	Who    string
+	Reason string
+	Delete bool // of a record: it proposes to delete it
+}
+
+// GridCell is one cell of a window.
+type GridCell struct {
+	Column      GridColumn
+	Value       core.Value
+	Cut         bool // the value is longer than shown
+	Edited      bool
+	Base        core.Value // with Edited
+	Conflict    bool
+	Theirs      core.Value // with Conflict
+	Suggestions []GridSuggestion
+	Problem     string
+}
+
+// GridRow is one record of a window, or the gap that a deleted one left in the order.
+type GridRow struct {
+	ID       int64
+	Position int // in the order, from 0; -1 when not known
+	Gone     bool
+	State    core.RecordState
+	Conflict string // of the record as a whole, as a sentence
+	Delete   *GridSuggestion
+	Cells    []GridCell
+}
+
+// GridRows is a window of records.
+type GridRows struct {
+	Rows []GridRow
+	Zone *time.Location // instants are shown in it; nil is UTC
+}
+
+// GridTab is a table of the snapshot in the row of tabs.
+type GridTab struct {
+	ID, Title string
+	Counts    core.Counts
+	Active    bool
+}
+
+// GridChip is one condition of the filter, with the address of the view without it.
+type GridChip struct{ Text, Without string }
+
+// GridPage is everything that the grid's page shows.
+type GridPage struct {
+	Page         Page
+	Snapshot     string
+	SnapshotName string
+	Table        string
+	TableTitle   string
+	Tabs         []GridTab
+	Columns      []GridColumn
+	Filter       string
+	FilterError  string
+	Sort         string
+	Find         string
+	Chips        []GridChip
+	Advanced     bool // the filter is more than the chips can say
+	Rows         GridRows
+	Counts       core.Counts
+	CanEdit      bool
+	CanPublish   bool
+	Creatable    bool
+	WhyNoNew     string
+	Deletable    bool
+	WhyNoDel     string
+	Downloading  bool
+	Record       *RecordPanel // the open record, or nil
+	Cell         string       // "record:column" of the focused cell, or ""
+	Order        *GridOrder   // nil while it is being computed
+	Client       string
+}
+
+// GridOrder is the order of the records that the page's positions refer to.
+type GridOrder struct {
+	ID      string    `json:"order"`
+	Rows    int       `json:"rows"`
+	Version int64     `json:"version"`
+	MadeAt  time.Time `json:"made_at"`
+	// Position of the record that was asked for, -1 when it is not in the order.
+	Position int `json:"position"`
+}
+
+// Base gives the address under which the table's endpoints are.
+func (p GridPage) Base() string { return GridBase(p.Snapshot, p.Table) }
+
+// GridBase gives the address of a table's grid.
+func GridBase(snapshot, table string) string {
+	return "/snapshots/" + url.PathEscape(snapshot) + "/tables/" + url.PathEscape(table)
+}
+
+// Address gives the grid's address with a view; parts that are empty are left out.
+func (p GridPage) Address(filter, sort, find string) string {
+	q := url.Values{}
+	for k, v := range map[string]string{"filter": filter, "sort": sort, "find": find} {
+		if v != "" {
+			q.Set(k, v)
+		}
+	}
+	if len(q) == 0 {
+		return p.Base()
+	}
+	return p.Base() + "?" + q.Encode()
+}
+
+// sortOf says how a column is sorted: 1 up, -1 down, 0 not.
+func (p GridPage) sortOf(slug string) int {
+	for _, k := range strings.Split(p.Sort, ",") {
+		switch k {
+		case slug:
+			return 1
+		case "-" + slug:
+			return -1
+		}
+	}
+	return 0
+}
+
+// nextSort gives the sort after a click on a column's header: up, down, none.
+func (p GridPage) nextSort(slug string) string {
+	switch p.sortOf(slug) {
+	case 1:
+		return "-" + slug
+	case -1:
+		return ""
+	}
+	return slug
+}
+
+// ariaSort gives the attribute's word.
+func (p GridPage) ariaSort(slug string) string {
+	return [...]string{"descending", "none", "ascending"}[p.sortOf(slug)+1]
+}
+
+// sortWords names the sort for the tools bar.
+func (p GridPage) sortWords() string {
+	if p.Sort == "" {
+		return "Sort"
+	}
+	var words []string
+	for _, k := range strings.Split(p.Sort, ",") {
+		slug, arrow := strings.TrimPrefix(k, "-"), " ↑"
+		if strings.HasPrefix(k, "-") {
+			arrow = " ↓"
+		}
+		for _, c := range p.Columns {
+			if c.Slug == slug {
+				words = append(words, c.Title+arrow)
+			}
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+// gridSettings is what the page's script is told.
+type gridSettings struct {
+	Base        string       `json:"base"`
+	Snapshot    string       `json:"snapshot"`
+	Table       string       `json:"table"`
+	Columns     []GridColumn `json:"columns"`
+	Filter      string       `json:"filter"`
+	Sort        string       `json:"sort"`
+	Find        string       `json:"find"`
+	Order       *GridOrder   `json:"order"`
+	Counts      core.Counts  `json:"counts"`
+	CanEdit     bool         `json:"canEdit"`
+	Creatable   bool         `json:"creatable"`
+	WhyNoNew    string       `json:"whyNoNew"`
+	Deletable   bool         `json:"deletable"`
+	WhyNoDel    string       `json:"whyNoDel"`
+	Downloading bool         `json:"downloading"`
+	Cell        string       `json:"cell"`
+}
+
+func (p GridPage) settings() gridSettings {
+	return gridSettings{
+		Base: p.Base(), Snapshot: p.Snapshot, Table: p.Table, Columns: p.Columns, Filter: p.Filter, Sort: p.Sort, Find: p.Find,
+		Order: p.Order, Counts: p.Counts, CanEdit: p.CanEdit, Creatable: p.Creatable, WhyNoNew: p.WhyNoNew,
+		Deletable: p.Deletable, WhyNoDel: p.WhyNoDel, Downloading: p.Downloading, Cell: p.Cell,
+	}
+}
+
+// GroupedCount writes a count for people, or … when it is not known yet.
+func GroupedCount(n *int64) string {
+	if n == nil {
+		return "…"
+	}
+	return Grouped(*n)
+}
+
+// Grouped writes a whole number with commas between thousands.
+func Grouped(n int64) string {
+	s := strconv.FormatInt(n, 10)
+	neg := strings.HasPrefix(s, "-")
+	s = strings.TrimPrefix(s, "-")
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	if neg {
+		return "-" + s
+	}
+	return s
+}
+
+func positive(n *int64) bool { return n != nil && *n > 0 }
