@@ -45,6 +45,8 @@ type Info struct {
 	Limits     Limits
 	Gap        string // a sentence when a small gap between look and write remains at this service; "" when it refuses old versions
 	Restorable bool   // a deleted record can be brought back as itself
+	// Session is a nil of the type that Open gives, so that abilities can be found before there is a session.
+	Session Session
 }
 
 // Settings are a connection's values by key, secrets included.

@@ -58,8 +58,10 @@ func (s *Server) logRequest(c echo.Context, err error, took time.Duration) {
 	if status >= 500 {
 		level = slog.LevelError
 	}
-	ids := core.LogIDsOf(c.Request().Context())
-	args := []any{"method", c.Request().Method, "path", c.Request().URL.Path, "status", status, "ms", took.Milliseconds(), "request", ids.Request}
+	if status == http.StatusServiceUnavailable {
+		level = slog.LevelWarn // somebody else's trouble, and it passes
+	}
+	args := []any{"method", c.Request().Method, "path", c.Request().URL.Path, "status", status, "ms", took.Milliseconds()}
 	if err != nil {
 		args = append(args, "error", err)
 	}
@@ -77,7 +79,7 @@ func (s *Server) protected(next echo.HandlerFunc) echo.HandlerFunc {
 		if err := crossOrigin.Check(c.Request()); err != nil {
 			return core.Wrap(err, core.Forbidden, "This request came from another site and was refused.")
 		}
-		if !strings.HasPrefix(c.Path(), "/imports") && !strings.HasSuffix(c.Path(), "/imports") {
+		if !strings.HasSuffix(c.Path(), "/imports") { // uploads are streamed and have a limit of their own
 			c.Request().Body = http.MaxBytesReader(c.Response(), c.Request().Body, maxBody)
 		}
 		return next(c)

@@ -3,6 +3,7 @@ package handlers
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -91,8 +92,9 @@ func (s *Server) streamEvents(c echo.Context) error {
 		return err
 	}
 	by, ctx := actor(c), c.Request().Context()
-	sub := events.Subscription{Org: by.Org, Person: by.Person}
+	sub := events.Subscription{Org: by.Org, Person: by.Person, Named: strings.HasPrefix(c.Path(), "/api/")}
 	for _, t := range topics {
+		err = nil
 		if t.Snapshot != "" {
 			_, err = s.store.SnapshotByID(ctx, by, t.Snapshot)
 		} else if t.Job != "" {

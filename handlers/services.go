@@ -12,6 +12,7 @@ import (
 	"scratchpaper/connectors"
 	"scratchpaper/internal/core"
 	"scratchpaper/store"
+	"scratchpaper/views"
 )
 
 // serviceTimeout is the longest that a page waits for a service.
@@ -86,7 +87,7 @@ func serviceError(err error) error {
 	case connectors.ConflictFault:
 		return core.Wrap(err, core.Conflict, "The service says: %s", words)
 	}
-	return core.Wrap(err, core.Unavailable, "The service says: %s", words)
+	return core.Wrap(err, core.Unavailable, "%s", words) // as often the connector's words as the service's
 }
 
 // remoteTables lists a connection's tables and notes how that went.
@@ -168,3 +169,16 @@ func newTable(ch chosenTable) (store.NewTable, error) {
 
 // shortTitle leaves out the schema that nearly all tables are in.
 func shortTitle(name string) string { return strings.TrimPrefix(name, "public.") }
+
+// abilitiesOf says what sessions of a connector can do: each ability is an interface of its own.
+func abilitiesOf(k connectors.Connector) []views.Ability {
+	session := k.Info().Session
+	_, creates := session.(connectors.Creator)
+	_, deletes := session.(connectors.Deleter)
+	_, versions := session.(connectors.VersionReader)
+	guard, guards := session.(connectors.GuardedWriter)
+	return []views.Ability{
+		{Name: "read", Can: true}, {Name: "create", Can: creates}, {Name: "update", Can: true}, {Name: "delete", Can: deletes},
+		{Name: "fetch only what changed", Can: versions}, {Name: "refuse a write on an old version", Can: guards && guard.GuardsWrites()},
+	}
+}

@@ -2,7 +2,10 @@ package jobs
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"scratchpaper/connectors"
@@ -10,59 +13,113 @@ import (
 	"scratchpaper/store"
 )
 
-// downloadState is the checkpoint of a download or refresh: tables before Table are done.
-type downloadState struct {
-	Table     int                  `json:"table"`
-	Page      int                  `json:"page"`
-	At        json.RawMessage      `json:"at,omitempty"` // the connector's checkpoint within the table
-	Read      bool                 `json:"read"`         // all pages of the table are in
-	Done      map[string]int64     `json:"done"`         // records by table
+// readState is the checkpoint of a download or refresh.
+type readState struct {
+	Finished  []string             `json:"finished,omitempty"` // tables that are complete
+	Table     string               `json:"table,omitempty"`    // the one that is being read
+	Phase     string               `json:"phase,omitempty"`    // of the table: "" reads it, then see the phases
+	At        json.RawMessage      `json:"at,omitempty"`       // the connector's checkpoint within the phase
+	Page      int                  `json:"page,omitempty"`     // pages of the table so far
+	Batch     int64                `json:"batch,omitempty"`    // download: the table's batch in the history
+	Batches   []int64              `json:"batches,omitempty"`  // refresh: those of its pages
+	Done      map[string]int64     `json:"done,omitempty"`     // records by table
 	Sums      map[string]*tableSum `json:"sums,omitempty"`
 	Continued bool                 `json:"continued,omitempty"` // a person said that removing many records is right
 }
 
-// tableSum is what a refresh did to a table.
+// The phases of a table after it has been read.
+const (
+	sweeping = "sweep"  // a second look at all ids, where the service cannot be asked for some
+	removing = "remove" // what is surely gone leaves
+)
+
+// tableSum is what a job did to a table.
 type tableSum struct {
 	ID    string `json:"id"`
 	Title string `json:"title"`
 	store.MergeCounts
 }
 
-type downloadArgs struct {
-	Snapshot string   `json:"snapshot"`
-	Tables   []string `json:"tables"`
+// clone gives a copy that shares nothing, so that a page that fails leaves no trace.
+func (st readState) clone() readState {
+	st.Finished, st.Batches, st.Done = slices.Clone(st.Finished), slices.Clone(st.Batches), maps.Clone(st.Done)
+	sums := make(map[string]*tableSum, len(st.Sums))
+	for id, s := range st.Sums {
+		c := *s
+		sums[id] = &c
+	}
+	st.Sums = sums
+	return st
 }
 
-// downloadPage is how many records one page holds: its merge keeps the table's lock for a moment only.
-const downloadPage = 2000
+// with gives the state after a page that did c.
+func (st readState) with(t store.Table, c store.MergeCounts) readState {
+	next := st.clone()
+	s := next.Sums[t.ID]
+	if s == nil {
+		s = &tableSum{ID: t.ID, Title: t.Title}
+		next.Sums[t.ID] = s
+	}
+	s.New += c.New
+	s.Changed += c.Changed
+	s.Deleted += c.Deleted
+	s.Conflicts += c.Conflicts
+	if c.Batch != 0 && c.Batch != next.Batch {
+		next.Batch, next.Batches = c.Batch, append(next.Batches, c.Batch)
+	}
+	return next
+}
+
+// finished gives the state after a table is complete.
+func (st readState) finished(id string) readState {
+	next := st.clone()
+	next.Finished = append(next.Finished, id)
+	next.Table, next.Phase, next.At, next.Page, next.Batch, next.Batches, next.Continued = "", "", nil, 0, 0, nil, false
+	return next
+}
+
+type readArgs struct {
+	Tables []string `json:"tables"`
+}
+
+// reading is one slice of a download or refresh.
+type reading struct {
+	*Run
+	first  bool // a download: there is nothing to merge with
+	st     readState
+	tables []store.Table
+	size   int // records that the next page asks for
+}
 
 func download(run *Run) (any, error) { return readTables(run, true) }
 
 func refresh(run *Run) (any, error) { return readTables(run, false) }
 
-// readTables reads the job's tables page by page. Each page is one transaction with its checkpoint, so a crash goes on
-// where it was.
+// readTables reads the job's tables one after the other, parents first, page by page. Each page is one transaction with its
+// checkpoint, so that after a crash it goes on exactly where it was.
 func readTables(run *Run, first bool) (any, error) {
-	var args downloadArgs
+	var args readArgs
 	if err := json.Unmarshal(run.Job.Args, &args); err != nil {
 		return nil, fmt.Errorf("job args: %w", err)
 	}
-	st := downloadState{}
-	if err := json.Unmarshal(run.Job.Checkpoint, &st); err != nil {
+	r := &reading{Run: run, first: first, size: firstPage, tables: store.ParentsFirst(run.tablesOf(args.Tables))}
+	if err := json.Unmarshal(run.Job.Checkpoint, &r.st); err != nil {
 		return nil, fmt.Errorf("checkpoint: %w", err)
 	}
-	if st.Done == nil {
-		st.Done, st.Sums = map[string]int64{}, map[string]*tableSum{}
+	if r.st.Done == nil {
+		r.st.Done = map[string]int64{}
 	}
-	tables := run.tablesOf(args.Tables)
-	run.beginProgress(tables, st)
-	for st.Table < len(tables) {
-		if err := readTable(run, tables[st.Table], &st, first); err != nil {
-			return summary(tables, st), err
+	r.beginProgress()
+	for i, t := range r.tables {
+		if slices.Contains(r.st.Finished, t.ID) {
+			continue
+		}
+		if err := r.readTable(i, t); err != nil {
+			return r.result(err), err
 		}
 	}
 	run.Progress(true)
-	return summary(tables, st), nil
+	return r.result(nil), nil
 }
 
 func (run *Run) tablesOf(ids []string) []store.Table {
@@ -77,61 +134,85 @@ func (run *Run) tablesOf(ids []string) []store.Table {
 	return out
 }
 
-func summary(tables []store.Table, st downloadState) any {
-	out := []*tableSum{}
-	for _, t := range tables {
-		if s := st.Sums[t.ID]; s != nil {
-			out = append(out, s)
+// result sums up by table; a job that waits for a person asks its question.
+func (r *reading) result(err error) any {
+	out := struct {
+		Question string      `json:"question,omitempty"`
+		Tables   []*tableSum `json:"tables"`
+	}{Tables: []*tableSum{}}
+	for _, t := range r.tables {
+		if s := r.st.Sums[t.ID]; s != nil {
+			out.Tables = append(out.Tables, s)
 		}
 	}
-	return map[string]any{"tables": out}
+	var w waitFor
+	if errors.As(err, &w) {
+		out.Question = w.question
+	}
+	return out
 }
 
-func (run *Run) beginProgress(tables []store.Table, st downloadState) {
-	p := &run.Job.Progress
-	if len(p.Tables) != len(tables) {
-		p.Tables = make([]store.TableProgress, len(tables))
-	}
-	p.Done = 0
-	for i, t := range tables {
-		tp := &p.Tables[i]
-		tp.ID, tp.Title, tp.Done, tp.State = t.ID, t.Title, st.Done[t.ID], "waiting"
-		if i < st.Table {
-			tp.State = "done"
+func (r *reading) beginProgress() {
+	r.note(func(p *store.Progress) {
+		old := p.Tables
+		p.Tables, p.Done = make([]store.TableProgress, len(r.tables)), 0
+		for i, t := range r.tables {
+			tp := &p.Tables[i]
+			if k := slices.IndexFunc(old, func(o store.TableProgress) bool { return o.ID == t.ID }); k >= 0 {
+				*tp = old[k]
+			}
+			tp.ID, tp.Title, tp.Done, tp.State = t.ID, t.Title, r.st.Done[t.ID], "waiting"
+			if slices.Contains(r.st.Finished, t.ID) {
+				tp.State = "done"
+			}
+			p.Done += tp.Done
 		}
-		p.Done += tp.Done
-	}
+	})
 }
 
-func readTable(run *Run, t store.Table, st *downloadState, first bool) error {
-	session, err := run.Session(t.Connection)
+func (r *reading) readTable(i int, t store.Table) error {
+	if r.st.Table != t.ID {
+		r.st.Table = t.ID
+	}
+	session, err := r.Session(t.Connection)
 	if err != nil {
 		return err
 	}
-	remote, cols, err := run.remoteTable(session, t)
+	remote, cols, err := r.remoteTable(session, t)
 	if err != nil {
 		return err
 	}
-	run.countTotal(session, remote, st)
-	for !st.Read {
-		if err := run.Step(); err != nil {
+	r.countTotal(session, remote, i)
+	rt := &remoteReading{reading: r, session: session, table: t, remote: remote, cols: cols, index: i}
+	for r.st.Phase == "" {
+		if err := r.Step(); err != nil {
 			return err
 		}
-		if err := run.readPage(session, t, remote, cols, st, first); err != nil {
-			return err
-		}
-	}
-	if !first {
-		if err := run.removeUnseen(session, t, remote, st); err != nil {
+		if err := rt.nextPage(); err != nil {
 			return err
 		}
 	}
-	if err := run.o.Store.EndDownload(run.ctx, run.Job, t); err != nil {
+	if !r.first {
+		if err := rt.removeUnseen(); err != nil {
+			return err
+		}
+	}
+	next := r.st.finished(t.ID)
+	batches := r.st.Batches
+	if r.first {
+		batches = nil
+	}
+	if err := r.o.Store.EndDownload(r.ctx, r.Job, t, batches, next); err != nil {
 		return err
 	}
-	run.Job.Progress.Tables[st.Table].State = "done"
-	st.Table, st.Page, st.At, st.Read = st.Table+1, 0, nil, false
-	run.Progress(true)
+	r.o.Fault("download.ended")
+	r.st = next
+	r.note(func(p *store.Progress) {
+		done := p.Tables[i].Done
+		p.Tables[i].State, p.Tables[i].Total, p.Tables[i].Rate = "done", &done, 0
+		sumTotals(p)
+	})
+	r.Progress(true)
 	return nil
 }
 
@@ -159,95 +240,147 @@ func (run *Run) remoteTable(session connectors.Session, t store.Table) (connecto
 	return remote, cols, nil
 }
 
-// countTotal asks for the table's size where that is cheap; without an answer the total stays unknown.
-func (run *Run) countTotal(session connectors.Session, remote connectors.Table, st *downloadState) {
-	tp := &run.Job.Progress.Tables[st.Table]
-	tp.State = "running"
+// countTotal asks for the table's size beside the reading; without an answer the total stays unknown.
+func (r *reading) countTotal(session connectors.Session, remote connectors.Table, i int) {
+	known := false
+	r.note(func(p *store.Progress) {
+		p.Tables[i].State = "running"
+		known = p.Tables[i].Total != nil
+	})
 	counter, ok := session.(connectors.Counter)
-	if !ok || tp.Total != nil {
+	if !ok || known {
 		return
 	}
-	ctx, cancel := run.Request()
-	defer cancel()
-	if n, err := counter.Count(ctx, remote); err == nil {
-		tp.Total = &n
-	}
-	run.sumTotals()
-	run.Progress(true)
-}
-
-func (run *Run) sumTotals() {
-	var sum int64
-	for _, tp := range run.Job.Progress.Tables {
-		if tp.Total == nil {
-			run.Job.Progress.Total = nil
+	r.aside(func() {
+		ctx, cancel := r.Request()
+		defer cancel()
+		n, err := counter.Count(ctx, remote)
+		if err != nil {
 			return
 		}
-		sum += *tp.Total
-	}
-	run.Job.Progress.Total = &sum
+		r.note(func(p *store.Progress) {
+			if p.Tables[i].State == "running" {
+				p.Tables[i].Total = &n
+				sumTotals(p)
+			}
+		})
+	})
 }
 
-func (run *Run) readPage(session connectors.Session, t store.Table, remote connectors.Table, cols []core.Column, st *downloadState, first bool) error {
+// sumTotals keeps the job's total: known when all tables' are.
+func sumTotals(p *store.Progress) {
+	var sum int64
+	for _, t := range p.Tables {
+		if t.Total == nil {
+			p.Total = nil
+			return
+		}
+		sum += *t.Total
+	}
+	p.Total = &sum
+}
+
+// remoteReading is the reading of one table.
+type remoteReading struct {
+	*reading
+	session connectors.Session
+	table   store.Table
+	remote  connectors.Table
+	cols    []core.Column
+	index   int // of the table's numbers in the progress
+}
+
+// A page is as large as its merge holds the table's lock for pageHold at most: people's edits wait for no longer.
+const (
+	firstPage = 500
+	smallPage = 100
+	largePage = 10000
+	pageHold  = 50 * time.Millisecond
+)
+
+func (rt *remoteReading) nextPage() error {
+	if vr, ok := rt.session.(connectors.VersionReader); ok && !rt.first && rt.remote.Versioned && rt.table.Versioned {
+		if br, ok := rt.session.(connectors.BatchReader); ok {
+			return rt.versionsPage(vr, br)
+		}
+	}
 	began := time.Now()
-	fields := make([]string, len(cols))
-	for i, c := range cols {
+	ctx, cancel := rt.Request()
+	defer cancel()
+	page, err := rt.session.Read(ctx, connectors.ReadRequest{Table: rt.remote, Fields: rt.fields(), Checkpoint: rt.st.At, Limit: rt.size})
+	if err != nil {
+		return err
+	}
+	rt.o.Fault("download.read")
+	m := store.PageMerge{Table: rt.table, Columns: rt.cols, Records: remoteRecords(page.Records), First: rt.first && rt.table.DownloadedAt == nil, Into: rt.st.Batch, Page: rt.st.Page}
+	return rt.merge(m, rt.after(page), len(page.Records), began)
+}
+
+func (rt *remoteReading) fields() []string {
+	fields := make([]string, len(rt.cols))
+	for i, c := range rt.cols {
 		fields[i] = c.RemoteID
 	}
-	ctx, cancel := run.Request()
-	defer cancel()
-	page, err := session.Read(ctx, connectors.ReadRequest{Table: remote, Fields: fields, Checkpoint: st.At, Limit: downloadPage})
-	if err != nil {
-		return err
-	}
-	run.o.Fault("download.read")
-	next := *st
-	next.At, next.Read, next.Page = page.Checkpoint, page.Last, st.Page+1
-	next.Done = map[string]int64{}
-	for k, v := range st.Done {
-		next.Done[k] = v
-	}
-	next.Done[t.ID] += int64(len(page.Records))
-	records := make([]store.RemoteRecord, len(page.Records))
-	for i, r := range page.Records {
+	return fields
+}
+
+func remoteRecords(list []connectors.Record) []store.RemoteRecord {
+	records := make([]store.RemoteRecord, len(list))
+	for i, r := range list {
 		records[i] = store.RemoteRecord(r)
 	}
-	counts, err := run.o.Store.MergePage(run.ctx, run.Job, store.PageMerge{Table: t, Columns: cols, Records: records,
-		First: first && t.DownloadedAt == nil, Page: st.Page, Checkpoint: next})
+	return records
+}
+
+// after gives the state after a page of the service.
+func (rt *remoteReading) after(page connectors.Page) readState {
+	next := rt.st.clone()
+	next.Table, next.At, next.Page = rt.table.ID, page.Checkpoint, rt.st.Page+1
+	next.Done[rt.table.ID] += int64(len(page.Records))
+	if page.Last {
+		next.Phase, next.At = removing, nil
+	}
+	return next
+}
+
+// merge brings a page in and takes over the state after it.
+func (rt *remoteReading) merge(m store.PageMerge, next readState, read int, began time.Time) error {
+	m.Checkpoint = func(c store.MergeCounts) any { return next.with(rt.table, c) }
+	counts, err := rt.o.Store.MergePage(rt.ctx, rt.Job, m)
 	if err != nil {
 		return err
 	}
-	run.o.Fault("download.merged")
-	*st = next
-	st.add(t, counts)
-	run.pageDone(st, t, len(records), time.Since(began))
+	rt.o.Fault("download.merged")
+	rt.st = next.with(rt.table, counts)
+	rt.size = fitted(rt.size, len(m.Records), counts.Held)
+	rt.pageDone(read, time.Since(began))
 	return nil
 }
 
-// add sums what was done; the sums of a page that a crash follows at once are counted again from its checkpoint.
-func (st *downloadState) add(t store.Table, c store.MergeCounts) {
-	s := st.Sums[t.ID]
-	if s == nil {
-		s = &tableSum{ID: t.ID, Title: t.Title}
-		st.Sums[t.ID] = s
+// fitted gives the size of the next page after one of some records held the table's lock for a while: what would hold it for
+// pageHold, by at most half or double a page.
+func fitted(size, records int, held time.Duration) int {
+	if records == 0 || held <= 0 {
+		return size
 	}
-	s.New += c.New
-	s.Changed += c.Changed
-	s.Deleted += c.Deleted
-	s.Conflicts += c.Conflicts
+	by := min(2, max(0.5, float64(pageHold)/float64(held)))
+	if by > 1 && records < size {
+		return size // a page that was not full says nothing about larger ones
+	}
+	return min(largePage, max(smallPage, int(float64(size)*by)))
 }
 
-func (run *Run) pageDone(st *downloadState, t store.Table, n int, took time.Duration) {
-	p := &run.Job.Progress
-	tp := &p.Tables[st.Table]
-	tp.Done = st.Done[t.ID]
-	tp.Rate = smooth(tp.Rate, float64(n)/took.Seconds())
-	p.Rate = tp.Rate
-	p.Done = 0
-	for _, x := range p.Tables {
-		p.Done += x.Done
-	}
-	run.Progress(false)
+func (rt *remoteReading) pageDone(n int, took time.Duration) {
+	rt.note(func(p *store.Progress) {
+		tp := &p.Tables[rt.index]
+		tp.Done = rt.st.Done[rt.table.ID]
+		tp.Rate = smooth(tp.Rate, float64(n)/max(took.Seconds(), 0.001))
+		p.Rate, p.Done = tp.Rate, 0
+		for _, x := range p.Tables {
+			p.Done += x.Done
+		}
+	})
+	rt.Progress(false)
 }
 
 // smooth lets a rate follow what was measured last without jumping.
@@ -256,63 +389,4 @@ func smooth(old, now float64) float64 {
 		return now
 	}
 	return 0.7*old + 0.3*now
-}
-
-// removeUnseen takes away what a complete refresh did not see, once a second look by id has confirmed it, with the
-// credential checked before and after. Many removals wait for a person.
-func (run *Run) removeUnseen(session connectors.Session, t store.Table, remote connectors.Table, st *downloadState) error {
-	unseen, total, err := run.o.Store.Unseen(run.ctx, run.Job, t)
-	if err != nil || len(unseen) == 0 {
-		return err
-	}
-	gone, err := run.confirmGone(session, remote, unseen)
-	if err != nil || len(gone) == 0 {
-		return err
-	}
-	if len(gone) > 20 && int64(len(gone))*10 > total && !st.Continued {
-		return waitFor{what: "person"}
-	}
-	counts, err := run.o.Store.RemoveGone(run.ctx, run.Job, t, gone, *st)
-	if err != nil {
-		return err
-	}
-	st.add(t, counts)
-	return nil
-}
-
-func (run *Run) confirmGone(session connectors.Session, remote connectors.Table, ids []string) ([]string, error) {
-	reader, ok := session.(connectors.BatchReader)
-	if !ok {
-		return nil, nil // nothing proves that they are gone, so nothing is removed
-	}
-	if err := run.testCredential(session); err != nil {
-		return nil, err
-	}
-	var gone []string
-	for len(ids) > 0 {
-		n := min(1000, len(ids))
-		ctx, cancel := run.Request()
-		there, err := reader.Current(ctx, remote, remote.Key, ids[:n])
-		cancel()
-		if err != nil {
-			return nil, err
-		}
-		found := map[string]bool{}
-		for _, r := range there {
-			found[r.ID] = true
-		}
-		for _, id := range ids[:n] {
-			if !found[id] {
-				gone = append(gone, id)
-			}
-		}
-		ids = ids[n:]
-	}
-	return gone, run.testCredential(session)
-}
-
-func (run *Run) testCredential(session connectors.Session) error {
-	ctx, cancel := run.Request()
-	defer cancel()
-	return session.Test(ctx)
 }

@@ -136,6 +136,7 @@ func (p *publishing) sendTable(t store.Table, op string, st publishState) error 
 		if err != nil {
 			return err
 		}
+		p.o.Fault("publish.claim")
 		items, err := p.o.Store.ClaimItems(p.ctx, p.Job, t, p.plan.ID, op, limit)
 		if err != nil || len(items) == 0 {
 			return err

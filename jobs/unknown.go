@@ -88,9 +88,13 @@ func (p *publishing) settleTable(t store.Table, items []store.Item) (resend bool
 
 // judgeCreates asks the connector for creates whose answer was lost.
 func (b *batch) judgeCreates() ([]store.ItemOutcome, error) {
+	out, err := b.neverSent()
+	if err != nil {
+		return nil, err
+	}
 	rec, ok := b.session.(connectors.Recogniser)
-	if !ok {
-		return nil, nil
+	if !ok || len(b.items) == 0 {
+		return out, nil
 	}
 	writes, err := b.writes()
 	if err != nil {
@@ -102,7 +106,6 @@ func (b *batch) judgeCreates() ([]store.ItemOutcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	var out []store.ItemOutcome
 	for i, o := range found {
 		switch {
 		case o.Err == nil:
@@ -111,6 +114,35 @@ func (b *batch) judgeCreates() ([]store.ItemOutcome, error) {
 			out = append(out, store.ItemOutcome{Item: b.items[i].ID, State: "planned"})
 		}
 	}
+	return out, nil
+}
+
+// neverSent takes the creates out that surely did not leave: where the service reserves ids, an item has its id before it is
+// sent, so one without was not.
+func (b *batch) neverSent() ([]store.ItemOutcome, error) {
+	var out []store.ItemOutcome
+	var rest []store.Item
+	for _, it := range b.items {
+		if _, given := b.keyGiven(it); it.RemoteID != "" || given {
+			rest = append(rest, it)
+			continue
+		}
+		out = append(out, store.ItemOutcome{Item: it.ID, State: "planned"})
+	}
+	if out == nil {
+		return nil, nil
+	}
+	c, ok := b.session.(connectors.Creator)
+	if !ok {
+		return nil, nil
+	}
+	ctx, cancel := b.Request()
+	defer cancel()
+	ids, err := c.Reserve(ctx, b.remote, 1)
+	if err != nil || ids == nil { // this service gives ids only when it creates: nobody can say
+		return nil, err
+	}
+	b.items = rest
 	return out, nil
 }
 

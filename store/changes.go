@@ -22,6 +22,8 @@ type batchTxn struct {
 	cells int64
 	rows  int64 // whole records
 	made  int64 // suggestions made
+	into  bool  // an earlier transaction opened the batch
+	many  bool  // records came that _changes does not name
 }
 
 // newBatch is what the history says of a batch.
@@ -29,6 +31,7 @@ type newBatch struct {
 	Kind   string
 	Label  string
 	Undoes int64
+	Into   int64 // a batch of an earlier transaction to go on with; 0 opens a new one
 }
 
 // inBatch locks the table, opens a batch, runs fn and closes the batch with its counts and the table's new version. A
@@ -64,6 +67,9 @@ func (s *Store) inBatch(ctx context.Context, by core.Actor, ref TableRef, n newB
 }
 
 func (b *batchTxn) open(ctx context.Context, n newBatch) error {
+	if b.id, b.into = n.Into, n.Into != 0; b.into {
+		return nil
+	}
 	var undoes *int64
 	if n.Undoes != 0 {
 		undoes = &n.Undoes
@@ -79,10 +85,10 @@ func (b *batchTxn) open(ctx context.Context, n newBatch) error {
 func (b *batchTxn) close(ctx context.Context, res *BatchResult) error {
 	batches := companion(b.t, "_batches")
 	if b.cells == 0 && b.rows == 0 && b.made == 0 && b.delta == (countsDelta{}) {
-		_, err := b.tx.Exec(ctx, "delete from "+batches+" where id = $1", dynamic, b.id)
+		_, err := b.tx.Exec(ctx, "delete from "+batches+" where id = $1 and not $2", dynamic, b.id, b.into)
 		return err
 	}
-	_, err := b.tx.Exec(ctx, "update "+batches+" set cells = $2, records = $3, suggested = $4 where id = $1", dynamic, b.id, b.cells, b.rows, b.made)
+	_, err := b.tx.Exec(ctx, "update "+batches+" set cells = cells + $2, records = records + $3, suggested = suggested + $4 where id = $1", dynamic, b.id, b.cells, b.rows, b.made)
 	if err != nil {
 		return fmt.Errorf("close batch: %w", err)
 	}
@@ -90,7 +96,9 @@ func (b *batchTxn) close(ctx context.Context, res *BatchResult) error {
 		return err
 	}
 	res.Batch, res.Cells = b.id, b.cells+b.rows+b.made
-	res.Rows, err = b.touched(ctx)
+	if !b.many {
+		res.Rows, err = b.touched(ctx)
+	}
 	return err
 }
 

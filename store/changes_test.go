@@ -347,9 +347,12 @@ func TestRefreshMergesThreeWays(t *testing.T) {
 	wantText(t, "edit", k.value(t, 3, "title"), "mine")
 	wantText(t, "clean cell", k.value(t, 4, "title"), "taken")
 	wantCount(t, "conflicts", k.counts(t).Conflicts, 1)
-	unseen, total, err := k.Unseen(ctx, k.job, k.t)
-	if err != nil || len(unseen) != 1 || unseen[0] != "4" || total != 6 {
-		t.Fatalf("unseen %v of %d: %v", unseen, total, err)
+	unseen, err := k.Unseen(ctx, k.job, k.t, "", 10)
+	if err != nil || len(unseen) != 1 || unseen[0] != "4" {
+		t.Fatalf("unseen %v: %v", unseen, err)
+	}
+	if n, total, err := k.CountUnseen(ctx, k.job, k.t); err != nil || n != 1 || total != 6 {
+		t.Fatalf("%d of %d unseen: %v", n, total, err)
 	}
 	if gone, err := k.RemoveGone(ctx, k.job, k.t, unseen, map[string]int{}); err != nil || gone.Deleted != 1 {
 		t.Fatalf("remove: %+v %v", gone, err)

@@ -2,10 +2,10 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"strconv"
 	"strings"
+	"time"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 
@@ -19,54 +19,79 @@ type RemoteRecord struct {
 	Values  []core.Value
 }
 
-// PageMerge is one page of a download or refresh.
+// PageMerge is one page of a download, a refresh or an import.
 type PageMerge struct {
 	Table      Table
 	Columns    []core.Column // of Values, in order
 	Records    []RemoteRecord
-	First      bool // nothing of the table has been downloaded yet: there is nothing to merge with
-	Page       int  // number of the page in this job and table
-	Checkpoint any  // of the job, kept in the same transaction
+	First      bool     // the table is being filled: there is nothing to merge with
+	Label      string   // First: as the history shows it; "" is "Download"
+	Into       int64    // First: the batch of the pages before, 0 for the first one
+	Seen       []string // refresh: the ids that the service's page held; nil means those of Records
+	Page       int      // refresh: number of the page in this job and table
+	Checkpoint any      // of the job, kept in the same transaction; a func(MergeCounts) any is given what the page did
 }
 
 // MergeCounts say what a page did, by records.
 type MergeCounts struct {
-	New       int64 `json:"new"`
-	Changed   int64 `json:"changed"`
-	Deleted   int64 `json:"deleted"`
-	Conflicts int64 `json:"conflicts"`
+	New       int64         `json:"new"`
+	Changed   int64         `json:"changed"`
+	Deleted   int64         `json:"deleted"`
+	Conflicts int64         `json:"conflicts"`
+	Batch     int64         `json:"-"` // in the history; 0 when nothing changed
+	Held      time.Duration `json:"-"` // how long the table was locked
 }
 
-// MergePage brings a page into the table by a three-way merge, with the job's checkpoint, in one transaction: clean cells
-// take the service's value, edits stay, a field changed on both sides becomes a conflict. Codes: Conflict (ErrLeaseLost).
+// MergePage brings a page into the table, with the job's checkpoint, in one transaction. A refresh merges three ways: clean
+// cells take the service's value, edits stay, a field changed on both sides becomes a conflict. Records that wait to be
+// created or are still proposed are never touched. Codes: NotFound (the table is gone), Conflict (ErrLeaseLost).
 func (s *Store) MergePage(ctx context.Context, j *Job, m PageMerge) (MergeCounts, error) {
 	var c MergeCounts
-	kind, label := "refresh", "Refresh"
+	var began time.Time
+	n := newBatch{Kind: "refresh", Label: "Refresh"}
 	if m.First {
-		kind, label = "download", "Download"
+		n = newBatch{Kind: "download", Label: orText(m.Label, "Download"), Into: m.Into}
 	}
-	_, err := s.inBatch(ctx, j.Actor(), m.Table.Ref(), newBatch{Kind: kind, Label: label}, func(b *batchTxn) error {
-		c = MergeCounts{}
-		if err := s.CheckpointTx(ctx, b.tx, j, m.Checkpoint); err != nil {
+	_, err := s.inBatch(ctx, j.Actor(), m.Table.Ref(), n, func(b *batchTxn) error {
+		c, began = MergeCounts{}, time.Now()
+		if err := b.takePage(ctx, j, m, &c); err != nil {
 			return err
 		}
-		if len(m.Records) == 0 {
-			return nil
-		}
-		if err := b.stagePage(ctx, m); err != nil {
-			return err
-		}
-		if !m.First {
-			if err := b.mergePage(ctx, m, &c); err != nil {
-				return err
-			}
-			if err := b.noteSeen(ctx, j, m); err != nil {
-				return err
-			}
-		}
-		return b.insertPage(ctx, m, &c)
+		return s.checkpointAfter(ctx, b, j, m.Checkpoint, &c)
 	})
+	c.Held = time.Since(began)
 	return c, err
+}
+
+func (b *batchTxn) takePage(ctx context.Context, j *Job, m PageMerge, c *MergeCounts) error {
+	if !m.First {
+		if err := b.noteSeen(ctx, j, m); err != nil {
+			return err
+		}
+	}
+	if len(m.Records) == 0 {
+		return nil
+	}
+	if err := b.stagePage(ctx, m); err != nil {
+		return err
+	}
+	if !m.First {
+		if err := b.mergePage(ctx, m, c); err != nil {
+			return err
+		}
+	}
+	return b.insertPage(ctx, m, c)
+}
+
+// checkpointAfter keeps a job's checkpoint after what was done in a batch. A checkpoint that depends on that is a function.
+func (s *Store) checkpointAfter(ctx context.Context, b *batchTxn, j *Job, checkpoint any, c *MergeCounts) error {
+	if b.into || b.rows > 0 || b.cells > 0 {
+		c.Batch = b.id
+	}
+	if fn, ok := checkpoint.(func(MergeCounts) any); ok {
+		checkpoint = fn(*c)
+	}
+	return s.CheckpointTx(ctx, b.tx, j, checkpoint)
 }
 
 func (b *batchTxn) stagePage(ctx context.Context, m PageMerge) error {
@@ -88,10 +113,7 @@ func (b *batchTxn) stagePage(ctx context.Context, m PageMerge) error {
 	row := make([]any, len(names))
 	_, err := b.tx.CopyFrom(ctx, pgx.Identifier{"page"}, names, pgx.CopyFromSlice(len(m.Records), func(i int) ([]any, error) {
 		r := m.Records[i]
-		row[0], row[1], row[2] = int32(i), r.ID, nil
-		if r.Version != "" {
-			row[2] = r.Version
-		}
+		row[0], row[1], row[2] = int32(i), textOrNull(r.ID), textOrNull(r.Version)
 		for k, v := range r.Values {
 			row[k+3] = copyValue(m.Columns[k], v)
 		}
@@ -109,9 +131,28 @@ func copyValue(c core.Column, v core.Value) any {
 	case v.IsNull():
 		return nil
 	case c.Type.IsList():
-		return v.List
+		list := make([]string, len(v.List))
+		for i, e := range v.List {
+			list[i] = storable(e)
+		}
+		return list
 	}
-	return v.Text
+	return storable(v.Text)
+}
+
+// storable replaces what Postgres cannot hold in a text: one such character would fail the whole page.
+func storable(s string) string {
+	if strings.IndexByte(s, 0) < 0 && utf8.ValidString(s) {
+		return s
+	}
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\ufffd"), "\x00", "\ufffd")
+}
+
+func textOrNull(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
 }
 
 // stagedExpr gives the SQL of a staged value in the column's physical type.
@@ -129,173 +170,64 @@ func stagedCanonical(c core.Column) string {
 	return "coalesce(to_jsonb(" + stagedExpr(c) + "), 'null'::jsonb)"
 }
 
+// insertPage adds the records that are not here yet. One whose create was sent from here and is not taken over yet belongs to
+// the record that waits for it.
 func (b *batchTxn) insertPage(ctx context.Context, m PageMerge, c *MergeCounts) error {
 	names, exprs := []string{"_remote_id", "_remote_version"}, []string{"p._remote_id", "p._version"}
 	for _, col := range m.Columns {
 		names, exprs = append(names, ident(col.Physical)), append(exprs, stagedExpr(col))
 	}
 	tag, err := b.tx.Exec(ctx, `insert into `+dataTable(b.t)+` (`+strings.Join(names, ", ")+`) select `+strings.Join(exprs, ", ")+` from page p
-		where not exists (select 1 from `+dataTable(b.t)+` r where r._remote_id = p._remote_id) order by p._n on conflict (_remote_id) do nothing`, dynamic)
+		where not exists (select 1 from `+dataTable(b.t)+` r where r._remote_id = p._remote_id)
+			and not exists (select 1 from `+companion(b.t, "_publish_items")+` i where i.table_id = $1 and i.remote_id = p._remote_id
+				and i.op = 'create' and i.state in ('sending', 'published', 'unknown') and not i.ended and not i.merged)
+		order by p._n on conflict (_remote_id) do nothing`, dynamic, b.t.ID)
 	if err != nil {
 		return fmt.Errorf("insert page: %w", err)
 	}
 	c.New = tag.RowsAffected()
 	b.rows += c.New
 	b.delta.Records += c.New
+	b.many = b.many || c.New > 0
 	return nil
 }
 
-func (b *batchTxn) mergePage(ctx context.Context, m PageMerge, c *MergeCounts) error {
-	var values []string
-	for _, col := range m.Columns {
-		values = append(values, "("+strconv.Itoa(col.Number)+", "+canonicalExpr(col, "r")+", "+stagedCanonical(col)+")")
-	}
-	joined := ` from page p join ` + dataTable(b.t) + ` r on r._remote_id = p._remote_id
-		cross join lateral (values ` + strings.Join(values, ", ") + `) v(col, now, theirs)
-		cross join lateral (select r._base -> v.col::text as base, r._conflict -> v.col::text as conflict) x `
-	tag, err := b.tx.Exec(ctx, `insert into `+companion(b.t, "_changes")+` (batch, row, col, before, after, base_before, base_after, conflict_before, conflict_after)
-		select $1, r._id, v.col, v.now, case when x.base is null then v.theirs else v.now end, x.base, case when v.theirs = v.now then null else x.base end, x.conflict,
-			case when x.base is not null and v.theirs <> v.now and v.theirs <> x.base then v.theirs end`+joined+`
-		where r._state = 0 and (x.base is null and v.now <> v.theirs or x.base is not null and (v.theirs = v.now
-			or v.theirs <> x.base and x.conflict is distinct from v.theirs or v.theirs = x.base and x.conflict is not null))`, dynamic, b.id)
-	if err != nil {
-		return fmt.Errorf("merge page: %w", err)
-	}
-	if tag.RowsAffected() > 0 {
-		if err := b.countMerged(ctx, c); err != nil {
+// EndDownload notes that a table is complete, with the job's checkpoint, and forgets what a refresh has seen of it. The
+// batches of a refresh's pages become one in the history. Codes: Conflict (ErrLeaseLost).
+func (s *Store) EndDownload(ctx context.Context, j *Job, t Table, batches []int64, checkpoint any) error {
+	return s.tx(ctx, j.Actor(), func(tx pgx.Tx) error {
+		if err := joinBatches(ctx, tx, t, batches); err != nil {
 			return err
 		}
-		if err := b.writeRecorded(ctx, m.Columns, tag.RowsAffected()); err != nil {
-			return err
-		}
-	}
-	if err := b.changedUnderDeletes(ctx, joined, c); err != nil {
-		return err
-	}
-	_, err = b.tx.Exec(ctx, `update `+dataTable(b.t)+` r set _remote_version = p._version from page p
-		where r._remote_id = p._remote_id and r._state = 0 and r._remote_version is distinct from p._version`, dynamic)
-	return err
-}
-
-func (b *batchTxn) countMerged(ctx context.Context, c *MergeCounts) error {
-	err := b.tx.QueryRow(ctx, `select count(distinct row) filter (where after <> before), count(distinct row) filter (where conflict_after is not null)
-		from `+companion(b.t, "_changes")+` where batch = $1 and col <> 0`, dynamic, b.id).Scan(&c.Changed, &c.Conflicts)
-	if err != nil {
-		return fmt.Errorf("count merged: %w", err)
-	}
-	return nil
-}
-
-// changedUnderDeletes finds records that are deleted here and were changed there: a person decides.
-func (b *batchTxn) changedUnderDeletes(ctx context.Context, joined string, c *MergeCounts) error {
-	var fresh, all int64
-	err := b.tx.QueryRow(ctx, `with theirs as (
-			select r._id as id, p._version as version, jsonb_object_agg(v.col::text, v.theirs) as cells, r._conflict is null as fresh`+joined+`
-			where r._state = 2 and v.theirs <> coalesce(x.base, v.now) group by 1, 2, 4),
-		done as (update `+dataTable(b.t)+` r set _conflict = t.cells || jsonb_build_object('_record', jsonb_build_object('kind', 'changed_there', 'version', t.version))
-			from theirs t where r._id = t.id returning 1)
-		select count(*) filter (where fresh), count(*) from theirs`, dynamic).Scan(&fresh, &all)
-	if err != nil {
-		return fmt.Errorf("changed under deletes: %w", err)
-	}
-	c.Conflicts += all
-	b.delta.Conflicts += fresh
-	b.rows += fresh
-	return nil
-}
-
-func (b *batchTxn) noteSeen(ctx context.Context, j *Job, m PageMerge) error {
-	ids := make([]string, len(m.Records))
-	for i, r := range m.Records {
-		ids[i] = r.ID
-	}
-	_, err := b.tx.Exec(ctx, `insert into `+companion(b.t, "_seen")+` (job_id, table_id, page, ids) values ($1, $2, $3, $4)
-		on conflict (job_id, table_id, page) do update set ids = excluded.ids`, dynamic, j.ID, b.t.ID, m.Page, ids)
-	if err != nil {
-		return fmt.Errorf("note seen: %w", err)
-	}
-	return nil
-}
-
-// Unseen gives the remote ids here that a refresh did not see, and how many records with a remote id there are.
-func (s *Store) Unseen(ctx context.Context, j *Job, t Table) (ids []string, total int64, err error) {
-	rows, err := s.pool.Query(ctx, `select r._remote_id from `+dataTable(t)+` r where r._remote_id is not null and not exists (
-			select 1 from (select unnest(ids) as id from `+companion(t, "_seen")+` where job_id = $1 and table_id = $2) s where s.id = r._remote_id)`,
-		dynamic, j.ID, t.ID)
-	if err != nil {
-		return nil, 0, fmt.Errorf("unseen: %w", err)
-	}
-	if ids, err = pgx.CollectRows(rows, pgx.RowTo[string]); err != nil {
-		return nil, 0, fmt.Errorf("unseen: %w", err)
-	}
-	err = s.pool.QueryRow(ctx, `select count(*) from `+dataTable(t)+` r where r._remote_id is not null`, dynamic).Scan(&total)
-	return ids, total, err
-}
-
-// RemoveGone takes records away that are surely gone at the service: clean ones, and those deleted here too, leave the
-// table; an edited one becomes a conflict.
-func (s *Store) RemoveGone(ctx context.Context, j *Job, t Table, remoteIDs []string, checkpoint any) (MergeCounts, error) {
-	var c MergeCounts
-	_, err := s.inBatch(ctx, j.Actor(), t.Ref(), newBatch{Kind: "refresh", Label: "Refresh"}, func(b *batchTxn) error {
-		c = MergeCounts{}
-		if err := s.CheckpointTx(ctx, b.tx, j, checkpoint); err != nil {
-			return err
-		}
-		data := dataTable(b.t)
-		var fresh int64
-		err := b.tx.QueryRow(ctx, `with edited as (select r._id, r._conflict is null as fresh from `+data+` r where r._remote_id = any($1) and r._state = 0 and r._base is not null),
-			done as (update `+data+` r set _conflict = coalesce(r._conflict, '{}') || '{"_record": {"kind": "deleted_there"}}' from edited e where r._id = e._id returning 1)
-			select count(*), count(*) filter (where fresh) from edited`, dynamic, remoteIDs).Scan(&c.Conflicts, &fresh)
+		_, err := tx.Exec(ctx, `delete from `+companion(t, "_seen")+` where job_id = $1 and table_id = $2`, dynamic, j.ID, t.ID)
 		if err != nil {
-			return fmt.Errorf("edited and gone: %w", err)
+			return fmt.Errorf("forget seen: %w", err)
 		}
-		const clean = ` r._remote_id = any($1) and not (r._state = 0 and r._base is not null) and r._state in (0, 2)`
-		_, err = b.tx.Exec(ctx, `insert into `+companion(b.t, "_changes")+` (batch, row, col, before, after)
-			select $2, r._id, 0, `+rowObject(b.t, "r")+`, 'null' from `+data+` r where`+clean, dynamic, remoteIDs, b.id)
-		if err != nil {
-			return fmt.Errorf("record removals: %w", err)
+		if _, err := tx.Exec(ctx, `update tables set downloaded_at = now() where org_id = $1 and id = $2`, t.Org, t.ID); err != nil {
+			return fmt.Errorf("end download: %w", err)
 		}
-		var alive, deleted, conflicts int64
-		err = b.tx.QueryRow(ctx, `with gone as (delete from `+data+` r where`+clean+` returning r._id, r._state, r._conflict),
-			ended as (update `+companion(b.t, "_publish_items")+` i set ended = true from gone g where i.record = g._id and i.op = 'create' returning 1)
-			select count(*) filter (where _state = 0), count(*) filter (where _state = 2), count(*) filter (where _conflict is not null) from gone`,
-			dynamic, remoteIDs).Scan(&alive, &deleted, &conflicts)
-		c.Deleted = alive + deleted
-		b.rows += c.Deleted + fresh
-		b.delta.Records -= alive
-		b.delta.Deleted -= deleted
-		b.delta.Conflicts += fresh - conflicts
-		return err
+		return s.CheckpointTx(ctx, tx, j, checkpoint)
 	})
-	return c, err
 }
 
-// EndDownload notes that a table is complete, and forgets what a refresh has seen.
-func (s *Store) EndDownload(ctx context.Context, j *Job, t Table) error {
-	if _, err := s.pool.Exec(ctx, `update tables set downloaded_at = now() where org_id = $1 and id = $2`, t.Org, t.ID); err != nil {
-		return fmt.Errorf("end download: %w", err)
+// joinBatches makes one batch of several: the first takes over what the others did.
+func joinBatches(ctx context.Context, tx pgx.Tx, t Table, ids []int64) error {
+	if len(ids) < 2 {
+		return nil
 	}
-	_, err := s.pool.Exec(ctx, `delete from `+companion(t, "_seen")+` where job_id = $1 and table_id = $2`, dynamic, j.ID, t.ID)
-	return err
-}
-
-// RefreshSnapshot makes the job that refreshes tables (none: all that have a service). Codes: NotFound, Forbidden, Conflict.
-func (s *Store) RefreshSnapshot(ctx context.Context, by core.Actor, snapshot string, tables []string) (Job, error) {
-	snap, err := s.SnapshotByID(ctx, by, snapshot)
-	if err != nil {
-		return Job{}, err
+	first, others, batches := ids[0], ids[1:], companion(t, "_batches")
+	for _, sql := range []string{
+		`update ` + companion(t, "_changes") + ` set batch = $1 where batch = any($2)`,
+		`update ` + companion(t, "_suggestions") + ` set decided = $1 where decided = any($2)`,
+		`update ` + batches + ` b set cells = b.cells + o.cells, records = b.records + o.records
+			from (select coalesce(sum(cells), 0) as cells, coalesce(sum(records), 0) as records from ` + batches + ` where id = any($2)) o where b.id = $1`,
+	} {
+		if _, err := tx.Exec(ctx, sql, dynamic, first, others); err != nil {
+			return fmt.Errorf("join batches: %w", err)
+		}
 	}
-	chosen, err := publishable(snap, tables)
-	if err != nil {
-		return Job{}, err
+	if _, err := tx.Exec(ctx, `delete from `+batches+` where id = any($1)`, dynamic, others); err != nil {
+		return fmt.Errorf("join batches: %w", err)
 	}
-	ids := make([]string, len(chosen))
-	for i, t := range chosen {
-		ids[i] = t.ID
-	}
-	args, err := json.Marshal(map[string]any{"snapshot": snapshot, "tables": ids})
-	if err != nil {
-		return Job{}, fmt.Errorf("job args: %w", err)
-	}
-	return s.Enqueue(ctx, by, NewJob{Kind: "refresh", Snapshot: snapshot, Connection: chosen[0].Connection, Label: "Refresh " + snap.Name, Args: args})
+	return nil
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -32,7 +33,7 @@ type Job struct {
 	NotBefore   *time.Time
 	Owner       string
 	LeaseUntil  *time.Time
-	Failures    int
+	Failures    int // slices in a row that ended in a crash or a passing error without getting further
 	CancelAsked bool
 	CreatedAt   time.Time
 	StartedAt   *time.Time
@@ -190,10 +191,18 @@ func (s *Store) CancelJob(ctx context.Context, by core.Actor, id string) (Job, e
 	if err := by.Require(core.Editor); err != nil {
 		return Job{}, err
 	}
-	j, err := s.oneJob(ctx, s.pool, `update jobs set cancel_asked = true,
-			state = case when state in ('queued', 'waiting') then 'cancelled' else state end,
-			finished_at = case when state in ('queued', 'waiting') then now() end
-		where org_id = $1 and id = $2 and state in ('queued', 'running', 'waiting') returning `+jobColumns, by.Org, id)
+	var j Job
+	err := s.tx(ctx, by, func(tx pgx.Tx) (err error) {
+		j, err = s.oneJob(ctx, tx, `update jobs set cancel_asked = true,
+				state = case when state in ('queued', 'waiting') then 'cancelled' else state end,
+				finished_at = case when state in ('queued', 'waiting') then now() end
+			where org_id = $1 and id = $2 and state in ('queued', 'running', 'waiting') returning `+jobColumns, by.Org, id)
+		if err != nil || j.State != "cancelled" || j.Kind != "publish" {
+			return err
+		}
+		_, err = tx.Exec(ctx, `update `+ident(j.Snapshot, "_plans")+` set state = 'done' where job_id = $1`, dynamic, j.ID)
+		return err
+	})
 	if core.CodeOf(err) == core.NotFound {
 		if _, err := s.JobByID(ctx, by, id); err != nil {
 			return Job{}, err
@@ -224,26 +233,42 @@ func (s *Store) ContinueJob(ctx context.Context, by core.Actor, id string) (Job,
 	return j, err
 }
 
+// EndedJobs gives the person's own jobs that ended since they last looked, newest first, at most 100.
+func (s *Store) EndedJobs(ctx context.Context, by core.Actor) ([]Job, error) {
+	rows, err := s.pool.Query(ctx, `select `+jobColumns+` from jobs where org_id = $1 and person_id = $2 and seen_at is null
+		and state in ('done', 'failed', 'cancelled') order by finished_at desc, id desc limit 100`, by.Org, by.Person)
+	if err != nil {
+		return nil, fmt.Errorf("ended jobs: %w", err)
+	}
+	return pgx.CollectRows(rows, scanJob)
+}
+
+// SeeJobs notes that the person has seen how these of their jobs ended; none means all that have ended.
+func (s *Store) SeeJobs(ctx context.Context, by core.Actor, ids ...string) error {
+	_, err := s.pool.Exec(ctx, `update jobs set seen_at = now() where org_id = $1 and person_id = $2 and seen_at is null
+		and state in ('done', 'failed', 'cancelled') and (cardinality($3::text[]) = 0 or id = any($3))`, by.Org, by.Person, append([]string{}, ids...))
+	return mapError(err)
+}
+
 // ErrLeaseLost says that somebody else holds the job now: stop before the next effect.
 var ErrLeaseLost = core.Errorf(core.Conflict, "This job was taken over by another worker.")
 
 // TakeJob gives a job's lease to a worker. It is refused (nil job) when the job has ended, waits, or is held by a worker
-// whose lease has not run out. previous is the owner whose lease ran out, "" when it was handed back.
+// whose lease has not run out. previous is the owner whose lease ran out, "" when it was handed back; a take-over counts as
+// a failure until the job gets further.
 func (s *Store) TakeJob(ctx context.Context, id, owner string, lease time.Duration) (job *Job, previous string, err error) {
 	err = s.tx(ctx, core.System(""), func(tx pgx.Tx) error {
 		job, previous = nil, ""
 		// By id alone: the id is random and comes from the queue of the program itself.
-		err := tx.QueryRow(ctx, `select owner from jobs where org_id is not null and id = $1 and (state = 'queued'
-			or state = 'running' and lease_until < clock_timestamp() or state = 'waiting' and waiting_for in ('time', 'connection') and not_before < clock_timestamp())
-			for update skip locked`, id).Scan(&previous)
-		if err == pgx.ErrNoRows {
+		err := tx.QueryRow(ctx, `select owner from jobs where org_id is not null and id = $1 and (`+dueJob+`) for update skip locked`, id).Scan(&previous)
+		if errors.Is(err, pgx.ErrNoRows) {
 			return nil
 		}
 		if err != nil {
 			return fmt.Errorf("look at job: %w", err)
 		}
 		j, err := s.oneJob(ctx, tx, `update jobs set state = 'running', owner = $2, lease_until = clock_timestamp() + $3::interval, slices = slices + 1,
-			waiting_for = '', not_before = null, started_at = coalesce(started_at, now())
+			failures = failures + case when state = 'running' then 1 else 0 end, waiting_for = '', not_before = null, started_at = coalesce(started_at, now())
 			where org_id is not null and id = $1 returning `+jobColumns, id, owner, lease)
 		job = &j
 		return err
@@ -251,12 +276,27 @@ func (s *Store) TakeJob(ctx context.Context, id, owner string, lease time.Durati
 	if isUnique(err) { // jobs_one_per_connection
 		return nil, "", s.waitForConnection(ctx, id)
 	}
-	return job, previous, err
+	if err != nil {
+		return nil, "", err
+	}
+	return job, previous, nil
 }
 
+// dueJob says in SQL that a worker may take a job up.
+const dueJob = `state = 'queued' and (not_before is null or not_before < clock_timestamp())
+	or state = 'waiting' and waiting_for in ('time', 'connection') and (not_before is null or not_before < clock_timestamp())
+	or state = 'running' and lease_until < clock_timestamp()`
+
+// waitForConnection sends a job to wait while another job holds its connection. The sweeper tries it again.
 func (s *Store) waitForConnection(ctx context.Context, id string) error {
-	_, err := s.pool.Exec(ctx, `update jobs set state = 'waiting', waiting_for = 'connection', not_before = clock_timestamp() + interval '1 second'
-		where org_id is not null and id = $1 and state in ('queued', 'waiting')`, id)
+	j, err := s.oneJob(ctx, s.pool, `update jobs set state = 'waiting', waiting_for = 'connection', not_before = clock_timestamp() + interval '1 second', enqueued_at = null
+		where org_id is not null and id = $1 and state in ('queued', 'waiting') returning `+jobColumns, id)
+	if core.CodeOf(err) == core.NotFound {
+		return nil
+	}
+	if err == nil {
+		s.hintJob(ctx, j)
+	}
 	return err
 }
 
@@ -265,10 +305,15 @@ func (s *Store) Renew(ctx context.Context, j *Job, lease time.Duration) (cancell
 	err = s.pool.QueryRow(ctx, `update jobs set lease_until = clock_timestamp() + $4::interval
 		where org_id = $1 and id = $2 and owner = $3 and state = 'running' and lease_until > clock_timestamp() returning cancel_asked`,
 		j.Org, j.ID, j.Owner, lease).Scan(&cancelled)
-	if err == pgx.ErrNoRows {
+	if errors.Is(err, pgx.ErrNoRows) {
 		return false, ErrLeaseLost
 	}
-	return cancelled, err
+	return cancelled, mapError(err)
+}
+
+// Checkpointed keeps how far a job is, where that is all there is to keep. Codes: Conflict (ErrLeaseLost).
+func (s *Store) Checkpointed(ctx context.Context, j *Job, checkpoint any) error {
+	return s.tx(ctx, j.Actor(), func(tx pgx.Tx) error { return s.CheckpointTx(ctx, tx, j, checkpoint) })
 }
 
 // CheckpointTx keeps how far a job is, in the transaction of what it did. Codes: Conflict (ErrLeaseLost): roll back.
@@ -285,18 +330,22 @@ func (s *Store) CheckpointTx(ctx context.Context, tx pgx.Tx, j *Job, checkpoint 
 	if tag.RowsAffected() == 0 {
 		return ErrLeaseLost
 	}
-	j.Checkpoint = raw
+	j.Checkpoint, j.Failures = raw, 0
 	return nil
 }
 
-// SaveProgress keeps a job's numbers and tells browsers. At most four times a second.
+// SaveProgress keeps a job's numbers and tells browsers; call it at most four times a second. A job that got further has
+// no failures in a row. Codes: Conflict (ErrLeaseLost).
 func (s *Store) SaveProgress(ctx context.Context, j *Job) error {
-	_, err := s.pool.Exec(ctx, `update jobs set progress = $4 where org_id = $1 and id = $2 and owner = $3 and state = 'running'`,
-		j.Org, j.ID, j.Owner, j.Progress)
+	err := s.pool.QueryRow(ctx, `update jobs set progress = $4, failures = case when coalesce((progress ->> 'done')::bigint, 0) < $5 then 0 else failures end
+		where org_id = $1 and id = $2 and owner = $3 and state = 'running' returning failures`, j.Org, j.ID, j.Owner, j.Progress, j.Progress.Done).Scan(&j.Failures)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return ErrLeaseLost
+	}
 	if err == nil {
 		s.hintJob(ctx, *j)
 	}
-	return err
+	return mapError(err)
 }
 
 // EndSlice gives the job back in a state: queued (go on later), waiting, done, failed, cancelled.
@@ -335,9 +384,7 @@ type JobEnd struct {
 func (s *Store) DueJobs(ctx context.Context, again time.Duration) ([]Job, error) {
 	// Every organization's: the sweeper is the program's own.
 	rows, err := s.pool.Query(ctx, `update jobs set enqueued_at = clock_timestamp() where org_id is not null and id in (
-			select id from jobs where org_id is not null and (state = 'queued' and (not_before is null or not_before < clock_timestamp())
-				or state = 'waiting' and waiting_for in ('time', 'connection') and not_before < clock_timestamp()
-				or state = 'running' and lease_until < clock_timestamp())
+			select id from jobs where org_id is not null and (`+dueJob+`)
 				and (enqueued_at is null or enqueued_at < clock_timestamp() - $1::interval)
 			order by created_at limit 1000 for update skip locked)
 		returning `+jobColumns, again)
@@ -345,6 +392,21 @@ func (s *Store) DueJobs(ctx context.Context, again time.Duration) ([]Job, error)
 		return nil, fmt.Errorf("due jobs: %w", err)
 	}
 	return pgx.CollectRows(rows, scanJob)
+}
+
+// NoteEnqueued says that jobs are being enqueued now, so that the sweeper does not do it once more, and gives the queue of
+// each that is not ended.
+func (s *Store) NoteEnqueued(ctx context.Context, ids ...string) (map[string]string, error) {
+	// By id alone, as TakeJob.
+	rows, err := s.pool.Query(ctx, `update jobs set enqueued_at = clock_timestamp() where org_id is not null and id = any($1)
+		and state in ('queued', 'running', 'waiting') returning id, queue`, ids)
+	if err != nil {
+		return nil, fmt.Errorf("note enqueued: %w", err)
+	}
+	queues := map[string]string{}
+	var id, queue string
+	_, err = pgx.ForEachRow(rows, []any{&id, &queue}, func() error { queues[id] = queue; return nil })
+	return queues, err
 }
 
 // EndLeases ends the leases of all workers. Only a process that has the database to itself may do so, at its start.

@@ -397,7 +397,7 @@ func (s *Store) TickItems(ctx context.Context, by core.Actor, snapshot, plan str
 		_, err := tx.Exec(ctx, `update `+ident(snap.Schema, "_publish_items")+` i set state = $2, reason = $3 where i.plan = $1 and i.state = $4 and i.reason = $5
 			and (cardinality($6::bigint[]) = 0 or i.id = any($6)) and ($7 = '' or i.op = $7) and ($8 = '' or i.table_id = $8)
 			and ($9::text is null or i.fields -> $9 = jsonb_build_array($10::text::jsonb, $11::text::jsonb))`,
-			dynamic, plan, to, reason, from, old, w.Items, w.Op, w.Table, column, orNull(w.Base), orNull(w.Value))
+			dynamic, plan, to, reason, from, old, w.Items, w.Op, w.Table, column, textOr(w.Base), textOr(w.Value))
 		if err != nil {
 			return fmt.Errorf("tick items: %w", err)
 		}
@@ -407,7 +407,8 @@ func (s *Store) TickItems(ctx context.Context, by core.Actor, snapshot, plan str
 	return p, err
 }
 
-func orNull(raw json.RawMessage) string {
+// textOr gives JSON as a text; nothing is null.
+func textOr(raw json.RawMessage) string {
 	if raw == nil {
 		return "null"
 	}

@@ -237,7 +237,7 @@ func addTables(ctx context.Context, tx pgx.Tx, by core.Actor, snapshot string, l
 		if err := insertTable(ctx, tx, by, snapshot, ids[i], slug, position+i, n); err != nil {
 			return nil, err
 		}
-		if err := insertColumns(ctx, tx, by.Org, snapshot, ids[i], number, n.Columns, byRemote); err != nil {
+		if err := insertColumns(ctx, tx, by.Org, snapshot, ids[i], number, n, byRemote); err != nil {
 			return nil, err
 		}
 		number += len(n.Columns)
@@ -295,16 +295,19 @@ func insertTable(ctx context.Context, tx pgx.Tx, by core.Actor, snapshot, id, sl
 	return nil
 }
 
-func insertColumns(ctx context.Context, tx pgx.Tx, org, snapshot, table string, number int, cols []NewColumn, byRemote map[string]string) error {
+func insertColumns(ctx context.Context, tx pgx.Tx, org, snapshot, table string, number int, n NewTable, byRemote map[string]string) error {
 	taken := map[string]bool{}
 	batch := &pgx.Batch{}
-	for i, c := range cols {
+	for i, c := range n.Columns {
 		slug := expr.Slug(c.Title, taken)
 		taken[slug] = true
 		if c.Options.Target != "" {
 			c.Options.TargetTable = byRemote[c.Options.Target]
 		}
 		source := core.Remote
+		if n.Source == core.File {
+			source = core.File
+		}
 		batch.Queue(`
 			insert into columns (org_id, snapshot_id, table_id, number, slug, title, remote_id, physical, type, options, source,
 				writable, insert_only, why_not, position)

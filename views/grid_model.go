@@ -100,8 +100,22 @@ type GridTab struct {
 	Active    bool
 }
 
-// GridChip is one condition of the filter, with the address of the view without it.
-type GridChip struct{ Text, Without string }
+// GridChip is one condition of the filter, with the filter and the address of the view without it.
+type GridChip struct{ Text, Filter, Without string }
+
+// GridFacets are the distinct values of a column under the view.
+type GridFacets struct {
+	Column GridColumn
+	Values []GridFacet
+	More   bool // there are others
+}
+
+// GridFacet is a value with its count, and the filter that shows only its records.
+type GridFacet struct {
+	Value  core.Value
+	Count  int64
+	Filter string
+}
 
 // GridPage is everything that the grid's page shows.
 type GridPage struct {
@@ -242,26 +256,106 @@ func (p GridPage) settings() gridSettings {
 	}
 }
 
-// GroupedCount writes a count for people, or … when it is not known yet.
-func GroupedCount(n *int64) string {
-	if n == nil {
-		return "…"
-	}
-	return Grouped(*n)
-}
-
-// Grouped writes a whole number with commas between thousands.
-func Grouped(n int64) string {
-	s := strconv.FormatInt(n, 10)
-	neg := strings.HasPrefix(s, "-")
-	s = strings.TrimPrefix(s, "-")
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	if neg {
-		return "-" + s
-	}
-	return s
-}
-
 func positive(n *int64) bool { return n != nil && *n > 0 }
+
+// conditionOps are the operators of the filter builder; For names the kinds of columns that have them, "" is all.
+var conditionOps = []struct{ Op, Text, For string }{
+	{"contains", "contains", "text"}, {"lacks", "does not contain", "text"},
+	{"is", "is", "text number date choice list"}, {"isnot", "is not", "text number date choice list"},
+	{"starts", "starts with", "text"}, {"ends", "ends with", "text"},
+	{"gt", ">", "number"}, {"ge", "≥", "number"}, {"lt", "<", "number"}, {"le", "≤", "number"},
+	{"gt", "is after", "date"}, {"lt", "is before", "date"}, {"ge", "is on or after", "date"}, {"le", "is on or before", "date"},
+	{"true", "is checked", "check"}, {"false", "is not checked", "check"},
+	{"empty", "is empty", ""}, {"filled", "is not empty", ""},
+}
+
+// pending gives the number on the publish button: what is edited, created or deleted; "" for nothing.
+func (p GridPage) pending() string {
+	var n int64
+	for _, c := range []*int64{p.Counts.Edits, p.Counts.Created, p.Counts.Deleted} {
+		if c != nil {
+			n += *c
+		}
+	}
+	if n == 0 {
+		return ""
+	}
+	return Number(n)
+}
+
+func (p GridPage) whyNoNew() string {
+	if p.Creatable {
+		return ""
+	}
+	return firstOf(p.WhyNoNew, "This table takes no new records")
+}
+
+// rowCount is -1 while the total is not known, as ARIA has it.
+func (p GridPage) rowCount() string {
+	if p.Counts.Records == nil || p.Filter != "" || p.Find != "" {
+		return "-1"
+	}
+	return strconv.FormatInt(*p.Counts.Records+1, 10)
+}
+
+func (p GridPage) emptyWords() string {
+	switch {
+	case p.Filter != "" || p.Find != "":
+		return "No record matches. Take a filter away to see more."
+	case p.Downloading:
+		return "The download has begun; records appear here as they arrive."
+	}
+	return "This table has no records."
+}
+
+func (p GridPage) export(format string) string {
+	q := url.Values{"format": {format}}
+	for k, v := range map[string]string{"filter": p.Filter, "sort": p.Sort, "find": p.Find} {
+		if v != "" {
+			q.Set(k, v)
+		}
+	}
+	return p.Base() + "/export?" + q.Encode()
+}
+
+// statusNumber is one number of the status bar; a click on it is a filter.
+type statusNumber struct {
+	Name, Words, Kind, Filter string
+	Count                     *int64
+}
+
+func (p GridPage) statusNumbers() []statusNumber {
+	return []statusNumber{
+		{"edits", "edits", "edit", "edited()", p.Counts.Edits},
+		{"created", "created", "add", "created()", p.Counts.Created},
+		{"deleted", "deleted", "del", "deleted()", p.Counts.Deleted},
+		{"suggestions", "suggestions", "suggest", "suggested()", p.Counts.Suggestions},
+		{"conflicts", "conflicts", "conflict", "conflict()", p.Counts.Conflicts},
+		{"problems", "problems", "del", "problem()", p.Counts.Problems},
+	}
+}
+
+// countName names a count for the script that renews it: that of the table shown, or of another tab's.
+func countName(t GridTab, name string) string {
+	if t.Active {
+		return name
+	}
+	return t.ID + "/" + name
+}
+
+func (c GridColumn) icon() string {
+	if !c.Writable {
+		return "lock"
+	}
+	return TypeIcon(c.Type)
+}
+
+func (c GridColumn) headerHint() string {
+	hint := c.Title + ": " + TypeName(c.Type)
+	if !c.Writable {
+		hint += ". " + firstOf(c.WhyNot, "Read-only")
+	}
+	return hint
+}
+
+func queryEscape(s string) string { return url.QueryEscape(s) }

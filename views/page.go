@@ -258,10 +258,23 @@ func TypeName(t core.ColumnType) string {
 type pageKey struct{}
 
 // WithPage gives a context from which parts of a page find it.
-func WithPage(ctx context.Context, p Page) context.Context { return context.WithValue(ctx, pageKey{}, p) }
+func WithPage(ctx context.Context, p Page) context.Context {
+	return context.WithValue(ctx, pageKey{}, p)
+}
 
 // PageOf gives the page of WithPage, or an empty one.
 func PageOf(ctx context.Context) Page {
 	p, _ := ctx.Value(pageKey{}).(Page)
 	return p
+}
+
+// Moment is a time that may not be known.
+type Moment struct{ time.Time }
+
+// MomentOf makes a moment of a time that may be nil.
+func MomentOf(t *time.Time) Moment {
+	if t == nil {
+		return Moment{}
+	}
+	return Moment{*t}
 }

@@ -234,7 +234,7 @@ func (t *transaction) insert(ctx context.Context, r *relation, batch []*pending)
 		r.sql(), strings.Join(columns, ", "), strings.Join(values, ", "), r.unnestBatch(fields), key, r.list("t", r.columns))
 	stored := make(map[string]row, len(batch))
 	var last row
-	if _, err := t.rows(ctx, sql, r.arrays(batch), r, r.columns, func(x row, _ []string) { last, stored[encodeID(x.key)] = x, x }); err != nil {
+	if err := t.rows(ctx, sql, r.arrays(batch), r, r.columns, func(x row, _ []string) { last, stored[encodeID(x.key)] = x, x }); err != nil {
 		return err
 	}
 	for _, p := range batch {

@@ -15,13 +15,13 @@ import (
 
 // database is a fresh database with a session on it.
 type database struct {
-	t        *testing.T
+	t        testing.TB
 	pool     *pgxpool.Pool
 	settings connectors.Settings
 	session  connectors.Session
 }
 
-func newDatabase(t *testing.T, statements ...string) *database {
+func newDatabase(t testing.TB, statements ...string) *database {
 	t.Helper()
 	address := testdb.URL(t)
 	d := &database{t: t, pool: testdb.Pool(t, address), settings: settingsOf(t, address)}
@@ -64,7 +64,7 @@ func (d *database) table(id string) connectors.Table {
 	return tableOf(d.t, d.session, id)
 }
 
-func tableOf(t *testing.T, s connectors.Session, id string) connectors.Table {
+func tableOf(t testing.TB, s connectors.Session, id string) connectors.Table {
 	t.Helper()
 	table, err := s.Table(t.Context(), id)
 	if err != nil {
@@ -73,7 +73,7 @@ func tableOf(t *testing.T, s connectors.Session, id string) connectors.Table {
 	return table
 }
 
-func field(t *testing.T, table connectors.Table, id string) connectors.Field {
+func field(t testing.TB, table connectors.Table, id string) connectors.Field {
 	t.Helper()
 	for _, f := range table.Columns {
 		if f.ID == id {
@@ -85,7 +85,7 @@ func field(t *testing.T, table connectors.Table, id string) connectors.Field {
 }
 
 // read gives all records of a table by id, as the plain text of these fields.
-func read(t *testing.T, s connectors.Session, table connectors.Table, fields ...string) map[string][]string {
+func read(t testing.TB, s connectors.Session, table connectors.Table, fields ...string) map[string][]string {
 	t.Helper()
 	found := map[string][]string{}
 	req := connectors.ReadRequest{Table: table, Fields: fields}
@@ -142,7 +142,7 @@ func texts(pairs ...string) map[string]core.Value {
 	return values
 }
 
-func faultOf(t *testing.T, err error) *connectors.Fault {
+func faultOf(t testing.TB, err error) *connectors.Fault {
 	t.Helper()
 	var f *connectors.Fault
 	if !errors.As(err, &f) {

@@ -56,7 +56,7 @@ func (t *transaction) delete(ctx context.Context, r *relation, batch []*pending)
 	args, _ := r.keyArrays(ids)
 	sql := fmt.Sprintf("delete from %s t using (%s) w where %s returning %s, w.id", r.sql(), r.unnestKeys(1), r.onKey(), r.list("t", nil))
 	deleted := make(map[string]bool, len(batch))
-	if _, err := t.rows(ctx, sql, args, r, nil, func(_ row, more []string) { deleted[more[0]] = true }); err != nil {
+	if err := t.rows(ctx, sql, args, r, nil, func(_ row, more []string) { deleted[more[0]] = true }); err != nil {
 		return nil, err
 	}
 	return slices.DeleteFunc(slices.Clone(batch), func(p *pending) bool { return deleted[p.id] }), nil

@@ -36,6 +36,7 @@ func New() *Connector { return &Connector{} }
 // Info describes the connector.
 func (*Connector) Info() connectors.Info {
 	return connectors.Info{
+		Session:  (*session)(nil),
 		ID:       "postgres",
 		Name:     "PostgreSQL",
 		Summary:  "Tables and views of a PostgreSQL database.",

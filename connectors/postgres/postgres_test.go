@@ -34,7 +34,7 @@ func TestPostgresIsAConnector(t *testing.T) {
 }
 
 // settingsOf turns an address of testdb into a connection's settings.
-func settingsOf(t *testing.T, address string) connectors.Settings {
+func settingsOf(t testing.TB, address string) connectors.Settings {
 	t.Helper()
 	u, err := url.Parse(testdb.TCP(t, address))
 	if err != nil {
@@ -102,7 +102,7 @@ func edges() map[string][]core.Value {
 	}
 }
 
-func mustExec(t *testing.T, pool *pgxpool.Pool, sql string, args ...any) {
+func mustExec(t testing.TB, pool *pgxpool.Pool, sql string, args ...any) {
 	t.Helper()
 	if _, err := pool.Exec(context.WithoutCancel(t.Context()), sql, args...); err != nil {
 		t.Fatalf("%s: %v", sql, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -42,7 +43,7 @@ func (s *session) Read(ctx context.Context, req connectors.ReadRequest) (connect
 		return connectors.Page{}, s.slowView(r, err)
 	}
 	s.learnSize(memory, len(rows), size)
-	return pageOf(rows, limit, req)
+	return pageOf(rows, len(rows) < limit && size < pageBytes, req)
 }
 
 // Versions is Read of ids and versions in large pages.
@@ -113,8 +114,8 @@ func (s *session) learnSize(memory string, rows, size int) {
 	s.rowBytes[memory] = max(size/rows, (s.rowBytes[memory]+size/rows)/2)
 }
 
-func pageOf(rows []row, limit int, req connectors.ReadRequest) (connectors.Page, error) {
-	page := connectors.Page{Records: make([]connectors.Record, len(rows)), Last: len(rows) < limit, Total: -1, Checkpoint: req.Checkpoint}
+func pageOf(rows []row, last bool, req connectors.ReadRequest) (connectors.Page, error) {
+	page := connectors.Page{Records: make([]connectors.Record, len(rows)), Last: last, Total: -1, Checkpoint: req.Checkpoint}
 	for i, row := range rows {
 		page.Records[i] = connectors.Record{ID: encodeID(row.key), Version: row.version, Values: row.values}
 	}
@@ -130,8 +131,8 @@ func pageOf(rows []row, limit int, req connectors.ReadRequest) (connectors.Page,
 func (s *session) readPage(ctx context.Context, r *relation, fields []*column, after []string, limit int) (rows []row, size int, err error) {
 	sql, args := r.pageSQL(fields, after, limit)
 	err = s.reading(ctx, func(ctx context.Context, tx *transaction) error {
-		rows = make([]row, 0, limit)
-		size, err = tx.rows(ctx, sql, args, r, fields, func(x row, _ []string) { rows = append(rows, x) })
+		rows = nil
+		size, err = tx.rowsUpTo(ctx, pageBytes, sql, args, r, fields, func(x row, _ []string) { rows = append(rows, x) })
 		return err
 	})
 	return rows, size, err
@@ -173,20 +174,26 @@ type row struct {
 	values  []core.Value
 }
 
-// rows runs a statement that gives list, and after it further texts, which are handed on as more. It returns the bytes read.
-func (t *transaction) rows(ctx context.Context, sql string, args []any, r *relation, fields []*column, each func(x row, more []string)) (int, error) {
+// rows runs a statement that gives list, and after it further texts, which are handed on as more.
+func (t *transaction) rows(ctx context.Context, sql string, args []any, r *relation, fields []*column, each func(x row, more []string)) error {
+	_, err := t.rowsUpTo(ctx, math.MaxInt, sql, args, r, fields, each)
+	return err
+}
+
+// rowsUpTo is rows that stops once it has read so many bytes, which it returns. What the server sends beyond is dropped.
+func (t *transaction) rowsUpTo(ctx context.Context, bytes int, sql string, args []any, r *relation, fields []*column, each func(x row, more []string)) (int, error) {
 	rows, err := t.conn.Query(ctx, sql, args...)
 	if err != nil {
 		return 0, err
 	}
 	defer rows.Close()
 	size := 0
-	for rows.Next() {
-		raw := rows.RawValues()
-		x, more, n := readRow(raw, r, fields)
+	for size < bytes && rows.Next() {
+		x, more, n := readRow(rows.RawValues(), r, fields)
 		size += n
 		each(x, more)
 	}
+	rows.Close()
 	return size, rows.Err()
 }
 
@@ -264,7 +271,7 @@ func (t *transaction) byID(ctx context.Context, r *relation, fields []*column, i
 		sql += " for no key update of t"
 	}
 	found := make(map[string]row, len(ids))
-	_, err := t.rows(ctx, sql, keys, r, fields, func(x row, more []string) { found[more[0]] = x })
+	err := t.rows(ctx, sql, keys, r, fields, func(x row, more []string) { found[more[0]] = x })
 	return found, err
 }
 

@@ -98,7 +98,7 @@ func (t *transaction) update(ctx context.Context, r *relation, batch []*pending)
 	sql := fmt.Sprintf("update %s t set %s from (%s) w where %s returning %s, w.id",
 		r.sql(), strings.Join(set, ", "), r.unnestBatch(fields), r.onKey(), r.list("t", r.columns))
 	stored := make(map[string]row, len(batch))
-	if _, err := t.rows(ctx, sql, r.arrays(batch), r, r.columns, func(x row, more []string) { stored[more[0]] = x }); err != nil {
+	if err := t.rows(ctx, sql, r.arrays(batch), r, r.columns, func(x row, more []string) { stored[more[0]] = x }); err != nil {
 		return err
 	}
 	for _, p := range batch {

@@ -3,6 +3,7 @@ package config
 
 import (
 	"bufio"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -63,9 +64,26 @@ func Load(environ []string) (Config, error) {
 	}
 	var c Config
 	if err := env.ParseWithOptions(&c, env.Options{Environment: vars}); err != nil {
-		return Config{}, core.Wrap(err, core.Invalid, "A setting cannot be read: %s", strings.TrimPrefix(err.Error(), "env: "))
+		return Config{}, unreadable(err)
 	}
 	return c, c.Validate()
+}
+
+// unreadable names the setting whose value has the wrong form.
+func unreadable(err error) error {
+	var wrong env.ParseError
+	if !errors.As(err, &wrong) {
+		return core.Wrap(err, core.Invalid, "A setting cannot be read: %s", strings.TrimPrefix(err.Error(), "env: "))
+	}
+	field, _ := reflect.TypeFor[Config]().FieldByName(wrong.Name)
+	what := "a number"
+	switch wrong.Type {
+	case reflect.TypeFor[bool]():
+		what = "true or false"
+	case reflect.TypeFor[time.Duration]():
+		what = "a time such as 45s or 2m"
+	}
+	return core.Wrap(err, core.Invalid, "%s takes %s.", field.Tag.Get("env"), what)
 }
 
 // Names gives the names of all settings, in order.

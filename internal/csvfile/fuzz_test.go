@@ -66,12 +66,16 @@ func FuzzAnything(f *testing.F) {
 		if choice&1 == 0 {
 			d = Sniff(data)
 		}
-		got, err := readAll(NewReader(bytes.NewReader(data), d))
+		whole := NewReader(bytes.NewReader(data), d)
+		got, err := readAll(whole)
 		slow := NewReader(iotest.OneByteReader(bytes.NewReader(data)), d)
 		slow.first = len("\uFEFF") + int(choice>>8)%8
 		slowly, slowErr := readAll(slow)
 		if diff := cmp.Diff(got, slowly); diff != "" || (err == nil) != (slowErr == nil) {
 			t.Fatalf("byte by byte differs: %v, %v %s", err, slowErr, diff)
+		}
+		if diff := cmp.Diff(whole.Report(), slow.Report()); diff != "" {
+			t.Fatalf("byte by byte reports otherwise: %s", diff)
 		}
 		for _, rec := range got {
 			for _, field := range rec {

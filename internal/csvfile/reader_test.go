@@ -105,7 +105,8 @@ func TestReaderReads(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if diff := cmp.Diff(tt.want, show(mustReadAll(t, NewReader(strings.NewReader(tt.in), tt.d)))); diff != "" {
+			whole := NewReader(strings.NewReader(tt.in), tt.d)
+			if diff := cmp.Diff(tt.want, show(mustReadAll(t, whole))); diff != "" {
 				t.Error(diff)
 			}
 			for size := len("\uFEFF"); size <= len(tt.in)+1; size++ {
@@ -113,6 +114,9 @@ func TestReaderReads(t *testing.T) {
 				slow.first = size
 				if diff := cmp.Diff(tt.want, show(mustReadAll(t, slow))); diff != "" {
 					t.Fatalf("with a buffer of %d: %s", size, diff)
+				}
+				if diff := cmp.Diff(whole.Report(), slow.Report()); diff != "" {
+					t.Fatalf("report with a buffer of %d: %s", size, diff)
 				}
 			}
 		})
@@ -349,5 +353,19 @@ func BenchmarkReader(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+func TestReaderCountsAnEmptyLineAsRecordOrSkippedNeverBoth(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]Report{
+		"\n\na\n\nb\n":   {Records: 5},
+		"\n\na,b\n\nc,d": {Records: 2, EmptyLines: 3},
+	} {
+		r := NewReader(strings.NewReader(in), DefaultDialect())
+		mustReadAll(t, r)
+		if diff := cmp.Diff(want, r.Report()); diff != "" {
+			t.Errorf("%q: %s", in, diff)
+		}
 	}
 }

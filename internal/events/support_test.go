@@ -19,7 +19,7 @@ import (
 )
 
 // patience is how long a test waits for what should come at once; it bounds failures only.
-const patience = 20 * time.Second
+const patience = 30 * time.Second
 
 // process is one running program: a hub and a server of streams that trusts what the query says.
 type process struct {

@@ -1,208 +1,201 @@
 package expr
 
 import (
-	"strconv"
+	"slices"
 	"strings"
 
 	"cel.dev/cel-go/common/ast"
-	"github.com/jackc/pgx/v5"
-
-	"scratchpaper/internal/core"
 )
 
-// call compiles a function: over values, over the record's state, and comparisons that stand where a value is wanted.
-func (c *compiler) call(call ast.CallExpr) (operand, error) {
-	if sql, ok, err := c.logic(call); ok || err != nil {
-		return operand{condKind, sql}, err
+// function is what an expression can call. Those of values can also be called on the value: title.size() is size(title).
+type function struct {
+	least, most int  // arguments, the value included
+	ofRecord    bool // asks for the record and cannot be called on a value
+	check       func(at int, args []ast.Expr) (operand, error)
+}
+
+// functions gives everything that filters can call, by name.
+func (c *checker) functions() map[string]function {
+	text := func(check func(at int, args []operand) operand, n int) function {
+		return function{least: n, most: n, check: c.ofTexts(check)}
 	}
-	name, args := call.FunctionName(), call.Args()
-	if call.IsMemberFunction() {
+	record := func(least, most int, check func(at int, args []ast.Expr) (operand, error)) function {
+		return function{least: least, most: most, ofRecord: true, check: check}
+	}
+	return map[string]function{
+		"contains":           text(textTest("coalesce(position(%[2]s in %[1]s) > 0, false)"), 2),
+		"containsIgnoreCase": text(containsIgnoreCase, 2),
+		"startsWith":         text(textTest("coalesce(starts_with(%s, %s), false)"), 2),
+		"endsWith":           text(textTest("coalesce(starts_with(reverse(%s), reverse(%s)), false)"), 2),
+		"lower":              text(textResult(`lower(%s collate "und-x-icu")`), 1),
+		"upper":              text(textResult(`upper(%s collate "und-x-icu")`), 1),
+		"trim":               text(textResult("btrim(%s, "+blanks+")"), 1),
+		"size":               {least: 1, most: 1, check: c.sizeOf},
+		"has":                {least: 1, most: 1, check: c.has},
+		"empty":              {least: 1, most: 1, check: c.empty},
+		"date":               record(1, 1, c.timeCall(dateKind)),
+		"timestamp":          record(1, 1, c.timeCall(instantKind)),
+		"edited":             record(0, 1, c.edited),
+		"suggested":          record(0, 1, c.suggested),
+		"conflict":           record(0, 1, c.conflict),
+		"problem":            record(0, 1, c.problem),
+		"created":            record(0, 0, c.created),
+		"deleted":            record(0, 0, c.isDeleted),
+		"base":               record(1, 1, c.base),
+	}
+}
+
+// blanks are the characters that Unicode calls white space, as an SQL literal.
+const blanks = `E'\t\n\u000B\u000C\r \u0085\u00A0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200A\u2028\u2029\u202F\u205F\u3000'`
+
+func (c *checker) function(e ast.Expr) (operand, error) {
+	call, at := e.AsCall(), c.place(e)
+	name, args := call.FunctionName(), slices.Clone(call.Args())
+	f, ok := c.functions()[name]
+	switch {
+	case !ok:
+		return operand{}, c.unknown(at, name)
+	case call.IsMemberFunction() && f.ofRecord:
+		return operand{}, c.refuse(at, "“%s” stands on its own: %s.", name, example(name, f))
+	case call.IsMemberFunction():
 		args = append([]ast.Expr{call.Target()}, args...)
 	}
-	switch name {
-	case "edited", "suggested", "conflict", "problem", "created", "deleted":
-		sql, err := c.state(name, args)
-		return operand{condKind, sql}, err
-	case "contains", "startsWith", "endsWith", "containsIgnoreCase":
-		sql, err := c.textTest(name, args)
-		return operand{condKind, sql}, err
-	case "lower", "upper", "trim":
-		return c.textFunction(name, args)
-	case "size":
-		return c.size(args)
-	case "has", "empty":
-		sql, err := c.presence(name, args)
-		return operand{condKind, sql}, err
-	case "date", "timestamp":
-		return c.dateLiteral(name, args)
-	case "_+_", "_-_", "_*_", "_/_", "-_":
-		return c.arithmetic(name, args)
+	if len(args) < f.least || len(args) > f.most {
+		return operand{}, c.refuse(at, "“%s” is written like this: %s.", name, example(name, f))
 	}
-	return operand{}, refuse("Filters do not know the function “%s”.", strings.Trim(name, "_@"))
+	o, err := f.check(at, args)
+	if err == nil && !call.IsMemberFunction() {
+		o.at = min(o.at, at)
+	}
+	return o, err
 }
 
-func (c *compiler) one(name string, args []ast.Expr, n int) error {
-	if len(args) != n {
-		return refuse("“%s” takes %d values here.", name, n)
+// example shows how a function is written.
+func example(name string, f function) string {
+	switch {
+	case name == "date" || name == "timestamp":
+		return name + `("2026-11-24")`
+	case f.most == 0:
+		return name + "()"
+	case f.least == 0:
+		return name + "() or " + name + "(title)"
+	case f.most == 2:
+		return "title." + name + `("x")`
 	}
-	return nil
+	return name + "(title)"
 }
 
-func (c *compiler) textTest(name string, args []ast.Expr) (string, error) {
-	if err := c.one(name, args, 2); err != nil {
-		return "", err
+// later are functions of CEL that people look for, and what to write in their place.
+var later = map[string]string{
+	"matches":    "Filters cannot use regular expressions yet; write contains, startsWith or endsWith.",
+	"lowerAscii": "Write lower(title).",
+	"upperAscii": "Write upper(title).",
+	"int":        "Numbers need no conversion: write price > 10.",
+	"double":     "Numbers need no conversion: write price > 10.",
+	"string":     "Filters do not turn values into texts.",
+	"duration":   "Filters do not know lengths of time; compare with a date.",
+	"exists":     "Filters cannot go through a list; write \"x\" in tags.",
+	"all":        "Filters cannot go through a list; write \"x\" in tags.",
+}
+
+func (c *checker) unknown(at int, name string) error {
+	if sentence, ok := later[name]; ok {
+		return c.refuse(at, "%s", sentence)
 	}
-	l, err := c.value(args[0])
+	known := map[string]string{}
+	for n := range c.functions() {
+		known[strings.ToLower(n)] = n
+	}
+	name = strings.TrimPrefix(name, ".")
+	if best := nearest(strings.ToLower(name), known); best != "" {
+		return c.refuse(at, "There is no function “%s”; did you mean “%s”?", cut(name), best)
+	}
+	names := make([]string, 0, len(known))
+	for _, n := range known {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	return c.refuse(at, "There is no function “%s”; there are %s.", cut(name), strings.Join(names, ", "))
+}
+
+// ofTexts checks that every argument is a text.
+func (c *checker) ofTexts(check func(at int, args []operand) operand) func(int, []ast.Expr) (operand, error) {
+	return func(at int, args []ast.Expr) (operand, error) {
+		var list []operand
+		for _, a := range args {
+			o, err := c.operand(a)
+			if err != nil {
+				return operand{}, err
+			}
+			if o.kind != textKind {
+				return operand{}, c.refuse(o.at, "Expected was a text, and this is %s%s", o.kind.word(), listAdvice(o.kind))
+			}
+			list = append(list, o)
+		}
+		return check(at, list), nil
+	}
+}
+
+func listAdvice(k kind) string {
+	if k == listKind || k == mixedKind {
+		return "; write \"x\" in tags."
+	}
+	return "."
+}
+
+func textTest(format string) func(at int, args []operand) operand {
+	return func(at int, args []operand) operand { return condition(at, fill(format, args...)) }
+}
+
+// containsIgnoreCase compares capitals, since those of ß and of the two small sigmas are the same wherever they stand.
+func containsIgnoreCase(at int, args []operand) operand {
+	return condition(at, fill(`coalesce(position(upper(%[2]s collate "und-x-icu") in upper(%[1]s collate "und-x-icu")) > 0, false)`, args...))
+}
+
+func textResult(format string) func(at int, args []operand) operand {
+	return func(at int, args []operand) operand {
+		return operand{kind: textKind, at: at, total: args[0].total, emit: fill(format, args...)}
+	}
+}
+
+func (c *checker) sizeOf(at int, args []ast.Expr) (operand, error) {
+	x, err := c.operand(args[0])
 	if err != nil {
-		return "", err
-	}
-	r, err := c.value(args[1])
-	if err != nil {
-		return "", err
-	}
-	if family(l.kind) != "text" || family(r.kind) != "text" {
-		return "", refuse("“%s” looks into a text.", name)
-	}
-	switch name {
-	case "startsWith":
-		return "coalesce(starts_with(" + l.sql + ", " + r.sql + "), false)", nil
-	case "endsWith":
-		return "coalesce(right(" + l.sql + ", length(" + r.sql + ")) = " + r.sql + ", false)", nil
-	case "containsIgnoreCase":
-		return `coalesce(position(lower((` + r.sql + `) collate "und-x-icu") in lower((` + l.sql + `) collate "und-x-icu")) > 0, false)`, nil
-	}
-	return "coalesce(position(" + r.sql + " in " + l.sql + ") > 0, false)", nil
-}
-
-func (c *compiler) textFunction(name string, args []ast.Expr) (operand, error) {
-	if err := c.one(name, args, 1); err != nil {
 		return operand{}, err
 	}
-	x, err := c.value(args[0])
-	if err != nil {
-		return operand{}, err
+	o := operand{kind: numberKind, at: at, total: x.total, size: digits{whole: 10}}
+	switch x.kind {
+	case textKind:
+		o.emit = fill("length(%s)::numeric", x)
+	case listKind:
+		o.emit = fill("cardinality(%s)::numeric", x)
+	default:
+		return operand{}, c.refuse(x.at, "“size” counts the characters of a text or the values of a list, and this is %s.", x.kind.word())
 	}
-	if family(x.kind) != "text" {
-		return operand{}, refuse("“%s” takes a text.", name)
-	}
-	if name == "trim" {
-		return operand{core.Text, `regexp_replace(` + x.sql + `, '^\s+|\s+$', '', 'g')`}, nil
-	}
-	return operand{core.Text, name + `((` + x.sql + `) collate "und-x-icu")`}, nil
+	return o, nil
 }
 
-func (c *compiler) size(args []ast.Expr) (operand, error) {
-	if err := c.one("size", args, 1); err != nil {
-		return operand{}, err
-	}
-	x, err := c.value(args[0])
-	switch {
-	case err != nil:
-		return operand{}, err
-	case x.kind.IsList():
-		return operand{core.Number, "cardinality(" + x.sql + ")::numeric"}, nil
-	case family(x.kind) == "text":
-		return operand{core.Number, "length(" + x.sql + ")::numeric"}, nil
-	}
-	return operand{}, refuse("“size” takes a text or a list.")
+func (c *checker) has(at int, args []ast.Expr) (operand, error) {
+	x, err := c.present(args[0])
+	return condition(at, fill("(%s is not null)", x)), err
 }
 
-func (c *compiler) presence(name string, args []ast.Expr) (string, error) {
-	if err := c.one(name, args, 1); err != nil {
-		return "", err
+func (c *checker) empty(at int, args []ast.Expr) (operand, error) {
+	x, err := c.present(args[0])
+	switch x.kind {
+	case textKind:
+		return condition(at, fill("(coalesce(%s, '') = '')", x)), err
+	case listKind:
+		return condition(at, fill("(coalesce(cardinality(%s), 0) = 0)", x)), err
 	}
-	x, err := c.value(args[0])
-	if err != nil {
-		return "", err
-	}
-	if x.kind == "" || x.kind == condKind {
-		return "", refuse("“%s” takes a column.", name)
-	}
-	if name == "has" {
-		return "(" + x.sql + " is not null)", nil
-	}
-	switch {
-	case x.kind.IsList():
-		return "(coalesce(cardinality(" + x.sql + "), 0) = 0)", nil
-	case family(x.kind) == "text":
-		return "(coalesce(" + x.sql + ", '') = '')", nil
-	}
-	return "(" + x.sql + " is null)", nil
+	return condition(at, fill("(%s is null)", x)), err
 }
 
-func (c *compiler) dateLiteral(name string, args []ast.Expr) (operand, error) {
-	kind := map[string]core.ColumnType{"date": core.Date, "timestamp": core.DateTime}[name]
-	if len(args) == 1 {
-		if o, ok := c.dated(args[0], kind); ok {
-			return o, nil
-		}
+// present checks what can be asked whether it is there.
+func (c *checker) present(arg ast.Expr) (operand, error) {
+	x, err := c.operand(arg)
+	if err == nil && (x.kind == nullKind || x.kind == mixedKind || x.constant) {
+		err = c.refuse(x.at, "Expected was a column.")
 	}
-	return operand{}, refuse("“%s” takes a text such as \"2026-11-24\".", name)
-}
-
-func (c *compiler) arithmetic(name string, args []ast.Expr) (operand, error) {
-	var sql []string
-	for _, a := range args {
-		x, err := c.value(a)
-		if err != nil {
-			return operand{}, err
-		}
-		if x.kind != core.Number {
-			return operand{}, refuse("Only numbers can be reckoned with.")
-		}
-		sql = append(sql, x.sql)
-	}
-	switch {
-	case name == "-_" && len(sql) == 1:
-		return operand{core.Number, "(- " + sql[0] + ")"}, nil
-	case name == "_/_":
-		return operand{core.Number, "(" + sql[0] + " / nullif(" + sql[1] + ", 0))"}, nil
-	}
-	return operand{core.Number, "(" + strings.Join(sql, " "+strings.Trim(name, "_")+" ") + ")"}, nil
-}
-
-// state compiles what is known of a record, or of one of its cells.
-func (c *compiler) state(name string, args []ast.Expr) (string, error) {
-	number, err := c.cell(name, args)
-	if err != nil {
-		return "", err
-	}
-	companion := func(table, more string) string {
-		cond := ""
-		if number != "" {
-			cond = " and s.col = " + number
-		}
-		return "exists (select 1 from " + pgx.Identifier{c.b.Schema, table}.Sanitize() + " s where s.row = r._id" + more + cond + ")"
-	}
-	switch name {
-	case "created":
-		return "(r._state = 1)", nil
-	case "deleted":
-		c.f.deleted = true
-		return "(r._state = 2)", nil
-	case "suggested":
-		return companion("_suggestions", " and s.decided is null"), nil
-	case "problem":
-		return companion("_problems", ""), nil
-	}
-	column := map[string]string{"edited": "r._base", "conflict": "r._conflict"}[name]
-	if number == "" {
-		return "(" + column + " is not null)", nil
-	}
-	return "coalesce(" + column + " ? '" + number + "', false)", nil
-}
-
-func (c *compiler) cell(name string, args []ast.Expr) (string, error) {
-	switch {
-	case len(args) == 0:
-		return "", nil
-	case len(args) > 1 || args[0].Kind() != ast.IdentKind || name == "created" || name == "deleted":
-		return "", refuse("“%s” takes at most the name of a column.", name)
-	}
-	col, ok := c.f.columns[args[0].AsIdent()]
-	if !ok {
-		_, err := c.column(args[0].AsIdent())
-		return "", err
-	}
-	return strconv.Itoa(col.Number), nil
+	return x, err
 }

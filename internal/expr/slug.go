@@ -18,7 +18,8 @@ var reserved = map[string]bool{
 }
 
 // letters that do not come apart into a base letter and marks.
-var letters = strings.NewReplacer("ß", "ss", "æ", "ae", "Æ", "ae", "ø", "o", "Ø", "o", "œ", "oe", "Œ", "oe", "ł", "l", "Ł", "l", "đ", "d", "Đ", "d", "ð", "d", "þ", "th", "ı", "i")
+var letters = strings.NewReplacer("ß", "ss", "ẞ", "ss", "æ", "ae", "Æ", "ae", "ø", "o", "Ø", "o", "œ", "oe", "Œ", "oe", "ł", "l", "Ł", "l", "đ", "d", "Đ", "d", "ð", "d", "Ð", "d", "þ", "th", "Þ", "th",
+	"ı", "i", "ħ", "h", "Ħ", "h", "ŧ", "t", "Ŧ", "t", "ŋ", "ng", "Ŋ", "ng", "ĸ", "k", "ə", "e", "Ə", "e")
 
 // maxSlug is the longest slug, in bytes.
 const maxSlug = 40

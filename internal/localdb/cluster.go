@@ -156,7 +156,7 @@ func (p place) runInitdb(ctx context.Context, bin, pwfile string, fast bool) err
 	case <-c.ended:
 	case <-ctx.Done():
 		c.kill()
-		return unavailable(ctx.Err(), "Making the database in %s took too long.", p.base)
+		return cutShort(ctx, nil, "Making the database in %s took too long.", p.base)
 	}
 	if c.exit != nil {
 		return unavailable(fmt.Errorf("initdb: %w: %s", c.exit, c.words), "The database in %s could not be made.", p.base)

@@ -32,7 +32,7 @@ func (s *Server) launch(ctx context.Context, o Options, bin string) error {
 			break
 		}
 	}
-	return unavailable(err, "The database in %s does not start.", s.place.cluster())
+	return cutShort(ctx, err, "The database in %s does not start.", s.place.cluster())
 }
 
 func (s *Server) launchOnce(ctx context.Context, o Options, bin string) error {
@@ -72,9 +72,9 @@ func (s *Server) waitReady(ctx context.Context, c *child) error {
 		if err == nil {
 			return nil
 		}
-		if refused(err) {
+		if hopeless(err) {
 			c.kill()
-			return unavailable(err, "The database in %s refuses the password kept in %s. Restore the right file.", s.place.cluster(), s.place.path("postgres-password"))
+			return s.refusal(err)
 		}
 		if time.Since(said) > patience {
 			said = time.Now()
@@ -82,9 +82,16 @@ func (s *Server) waitReady(ctx context.Context, c *child) error {
 		}
 		if sleep(ctx, pollEvery) != nil {
 			c.kill()
-			return unavailable(errors.Join(ctx.Err(), err), "The database in %s was not ready in time.", s.place.cluster())
+			return cutShort(ctx, err, "The database in %s was not ready in time.", s.place.cluster())
 		}
 	}
+}
+
+func (s *Server) refusal(err error) error {
+	if wrongPassword(err) {
+		return unavailable(err, "The database in %s refuses the password kept in %s. Restore the right file.", s.place.cluster(), s.place.path("postgres-password"))
+	}
+	return unavailable(err, "The database in %s runs but takes no connection: %v. Unset the PG* variables of the environment if there are any.", s.place.cluster(), err)
 }
 
 func (s *Server) earlyEnd(c *child) error {

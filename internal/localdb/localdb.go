@@ -145,7 +145,11 @@ func (s *Server) URL() string { return s.AdminURL(appDatabase) }
 func (s *Server) AdminURL(db string) string { return s.userURL(appRole, s.password, db) }
 
 func (s *Server) userURL(user, password, db string) string {
-	q := url.Values{"host": {s.place.socketDir}, "port": {strconv.Itoa(s.port)}, "sslmode": {"disable"}}
+	q := url.Values{
+		"host": {s.place.socketDir}, "port": {strconv.Itoa(s.port)}, "sslmode": {"disable"},
+		// Said here, so that PGOPTIONS, PGTZ and PGTARGETSESSIONATTRS of this program's environment do not count.
+		"options": {""}, "timezone": {"UTC"}, "target_session_attrs": {"any"},
+	}
 	u := url.URL{Scheme: "postgres", User: url.UserPassword(user, password), Path: "/" + db, RawQuery: q.Encode()}
 	return u.String()
 }

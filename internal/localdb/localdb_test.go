@@ -3,6 +3,7 @@ package localdb_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -170,7 +171,7 @@ func TestTheDatabaseIsDurableAndSortsByCodePoint(t *testing.T) {
 		"show jit":                "off",
 		"show max_wal_size":       "1GB",
 		"show max_connections":    "200",
-		"select datlocprovider || ' ' || datlocale from pg_database where datname = current_database()": "b C.UTF-8",
+		"select datlocprovider::text || ' ' || datlocale from pg_database where datname = current_database()": "b C.UTF-8",
 	} {
 		if got := query(t, s.URL(), sql); got != want {
 			t.Errorf("%s: %q, want %q", sql, got, want)
@@ -369,6 +370,28 @@ func TestAnInterruptedFirstStartIsCleanedUp(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, "pg18.new")); err == nil {
 		t.Error("the half-made cluster is still there")
 	}
+}
+
+func TestAStartThatIsBrokenOffLeavesNothingInTheWay(t *testing.T) {
+	t.Parallel()
+	dir := dataDir(t)
+	for _, sign := range []string{"pg18.new/base", "pg18/postmaster.pid"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		failed := make(chan error, 1)
+		go func() {
+			s, err := localdb.Start(ctx, localdb.Options{DataDir: dir, Log: slog.New(slog.DiscardHandler)})
+			if err == nil {
+				err = errors.Join(errors.New("it was ready first"), s.Stop(context.Background()))
+			}
+			failed <- err
+		}()
+		waitFor(t, sign, func() bool { _, err := os.Stat(filepath.Join(dir, sign)); return err == nil || len(failed) > 0 })
+		cancel()
+		if err := <-failed; !strings.Contains(err.Error(), "broken off") && !strings.Contains(err.Error(), "ready first") {
+			t.Fatalf("got %v", err)
+		}
+	}
+	mustStart(t, localdb.Options{DataDir: dir})
 }
 
 func TestALongDataPathStillHasAShortSocket(t *testing.T) {

@@ -70,7 +70,7 @@ func previous(ctx context.Context, p place, password string) (*left, error) {
 			return &left{process: adopt(f.pid, p.cluster()), port: f.port, socketDir: f.socketDir}, nil
 		}
 		if sleep(ctx, pollEvery) != nil {
-			return nil, unavailable(ctx.Err(), "The database of an earlier start (process %d) in %s is still running and does not answer. End that process and start again.", f.pid, p.cluster())
+			return nil, cutShort(ctx, nil, "The database of an earlier start (process %d) in %s is still running and does not answer. End that process and start again.", f.pid, p.cluster())
 		}
 	}
 }
@@ -129,8 +129,14 @@ func (s *Server) ping(ctx context.Context) error {
 	return conn.Ping(ctx)
 }
 
-// refused tells a server that answered no (wrong password, wrong rules) from one that is not ready yet (57P03).
-func refused(err error) bool {
+// hopeless tells an answer that stays (wrong password, a setting refused) from a server that is not ready (57P03), full, or not there yet.
+func hopeless(err error) bool {
+	var unreadable *pgconn.ParseConfigError
+	var pg *pgconn.PgError
+	return errors.As(err, &unreadable) || errors.As(err, &pg) && !strings.HasPrefix(pg.Code, "57") && !strings.HasPrefix(pg.Code, "53")
+}
+
+func wrongPassword(err error) bool {
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && strings.HasPrefix(pg.Code, "28")
 }

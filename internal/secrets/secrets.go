@@ -22,7 +22,7 @@ import (
 type Box struct{ aead tink.AEAD }
 
 // Open reads the key file, or makes one of mode 600 where there is none and nothing has been sealed yet: with a new key
-// what was sealed before could never be read again. Codes: Unavailable.
+// what was sealed before could never be read again. A key that every user can read, or a group can write, is refused. Codes: Unavailable.
 func Open(path string, sealedBefore bool) (*Box, error) {
 	raw, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -33,6 +33,9 @@ func Open(path string, sealedBefore bool) (*Box, error) {
 	}
 	if err != nil {
 		return nil, core.Wrap(err, core.Unavailable, "The key of the credentials cannot be read: %s.", path)
+	}
+	if err := private(path); err != nil {
+		return nil, err
 	}
 	h, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(bytes.NewReader(raw)))
 	if err != nil {
@@ -54,18 +57,41 @@ func create(path string) ([]byte, error) {
 	if err := insecurecleartextkeyset.Write(h, keyset.NewJSONWriter(&b)); err != nil {
 		return nil, fmt.Errorf("write key: %w", err)
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	return keepFirst(path, b.Bytes())
+}
+
+// keepFirst writes the file, whole or not at all, and gives its content: that of another process that was faster, if
+// there was one.
+func keepFirst(path string, content []byte) ([]byte, error) {
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	tmp, err := os.CreateTemp(dir, filepath.Base(path)+".new-") // made with mode 600
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	if _, err := f.Write(b.Bytes()); err != nil {
+	defer os.Remove(tmp.Name())
+	_, err = tmp.Write(content)
+	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
 		return nil, err
 	}
-	return b.Bytes(), f.Sync()
+	if err := os.Link(tmp.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	return os.ReadFile(path)
+}
+
+// private refuses a key that every user of the machine can read.
+func private(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return core.Wrap(err, core.Unavailable, "The key of the credentials cannot be read: %s.", path)
+	}
+	if info.Mode().Perm()&0o027 != 0 { // a group may read: that is how containers are handed secrets
+		return core.Errorf(core.Unavailable, "The key of the credentials can be read by others: type chmod 600 %s.", path)
+	}
+	return nil
 }
 
 // bound names the row as a JSON array, so that no two rows have the same name.

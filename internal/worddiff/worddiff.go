@@ -196,7 +196,7 @@ func readable(parts []Part) []Part {
 	for i, c := range changes {
 		deleted.WriteString(c.deleted)
 		inserted.WriteString(c.inserted)
-		if i+1 < len(changes) && changes[i+1].replaces() && isGap(c.same) {
+		if i+1 < len(changes) && c.replaces() && changes[i+1].replaces() && isGap(c.same) {
 			deleted.WriteString(c.same)
 			inserted.WriteString(c.same)
 			continue

@@ -162,6 +162,7 @@ func TestDiffOfTheEndsTakesWholeLinesOnceOnly(t *testing.T) {
 	tests := []struct{ a, b, want string }{
 		{"a\n", "a\na\n", "a\n{+a\n+}"},
 		{"a\nbx\nc", "a\nyx\nc", "a\n[-bx\n-]{+yx\n+}c"},
+		{"a\na\n", "a\na\na\n", "a\na\n{+a\n+}"},
 		{"x", "yx", "[-x-]{+yx+}"},
 		{"ab\n", "ac\n", "[-ab\n-]{+ac\n+}"},
 	}
@@ -211,14 +212,26 @@ func TestDiffFallsBackToTheWholeValue(t *testing.T) {
 	}
 }
 
-func TestDiffKeepsToItsTime(t *testing.T) {
+func TestDiffGivesUpWordsWhenItsTimeIsOver(t *testing.T) {
 	t.Parallel()
-	a, b := unlike(100_000, 10)
-	begin := time.Now()
-	check(t, a, b, Diff(a, b, 5*time.Millisecond))
-	// Cutting into words and the fall-back come on top; without a limit it takes several times this.
-	if took := time.Since(begin); took > 2*time.Second {
-		t.Errorf("took %s", took)
+	a, b := unlike(2_000, 10)
+	unhurried, hurried := Diff(a, b, 0), Diff(a, b, time.Nanosecond)
+	check(t, a, b, unhurried)
+	check(t, a, b, hurried)
+	if len(hurried) >= len(unhurried) {
+		t.Errorf("%d parts in no time, %d in any", len(hurried), len(unhurried))
+	}
+}
+
+func TestABudgetLooksAtTheClockOftenEnough(t *testing.T) {
+	t.Parallel()
+	b := &budget{steps: wordSteps, deadline: time.Now().Add(-time.Second)}
+	spent := 0
+	for b.spend(1) {
+		spent++
+	}
+	if spent > timeEvery || b.spend(1) {
+		t.Errorf("%d steps after the deadline", spent)
 	}
 }
 

@@ -2,6 +2,7 @@ package testdb_test
 
 import (
 	"context"
+	"crypto/rand"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -24,7 +25,7 @@ func TestEachCallGivesADatabaseOfItsOwn(t *testing.T) {
 
 func TestAPreparedDatabaseIsFilledOnceAndCopied(t *testing.T) {
 	t.Parallel()
-	calls := 0
+	name, calls := rand.Text(), 0
 	prepare := func(ctx context.Context, url string) error {
 		calls++
 		conn, err := pgx.Connect(ctx, url)
@@ -36,7 +37,7 @@ func TestAPreparedDatabaseIsFilledOnceAndCopied(t *testing.T) {
 		return err
 	}
 	for range 2 {
-		pool := testdb.Pool(t, testdb.TCP(t, testdb.Prepared(t, "once", prepare)))
+		pool := testdb.Pool(t, testdb.TCP(t, testdb.Prepared(t, name, prepare)))
 		var n int
 		if err := pool.QueryRow(t.Context(), "delete from ready returning id").Scan(&n); err != nil || n != 1 {
 			t.Fatalf("got %d, %v", n, err)

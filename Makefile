@@ -1,0 +1,65 @@
+# Everything that is done to the project. `make help` lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+GO ?= go
+BIN := bin/scratchpaper
+# Touched when the npm packages are those of the lock file.
+STAMP := node_modules/.stamp
+# Go files that a person wrote.
+WRITTEN = $$(git ls-files --cached --others --exclude-standard '*.go' | grep -v _templ.go | xargs ls 2>/dev/null)
+
+.PHONY: help setup run dev build generate check-generated test test-tools lint bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
+
+need-%:
+	@command -v $* >/dev/null || { echo "$* is needed and is not installed. The README says which versions." >&2; exit 1; }
+
+$(STAMP): package.json package-lock.json | need-node need-npm
+	npm ci --no-audit --no-fund
+	@touch $@
+
+setup: $(STAMP) | need-$(GO) ## fetch the npm packages (PostgreSQL and Tailwind among them) and the Go modules
+	$(GO) mod download
+
+generate: $(STAMP) | need-$(GO) ## make templ's Go, the CSS and the vendored htmx anew
+	@$(GO) tool templ generate -path views -log-level error
+	@out=$$(npx --no-install tailwindcss -i static/css/input.css -o static/css/app.css --minify 2>&1) || { echo "$$out" >&2; exit 1; }
+	@mkdir -p static/vendor
+	@cp node_modules/htmx.org/dist/htmx.min.js static/vendor/htmx.min.js
+
+run: generate ## build and serve at http://127.0.0.1:3010 (make run PORT=4000 for another port)
+	CGO_ENABLED=0 $(GO) build -o $(BIN) .
+	@exec $(BIN) serve
+
+dev: generate ## serve, and build and serve again on each change
+	@scripts/dev.sh
+
+build: generate ## one optimised binary with everything in it: bin/scratchpaper
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN) .
+	@ls -lh $(BIN) | awk '{print $$5, $$9}'
+
+check-generated: $(STAMP) | need-$(GO) ## fail when a generated file is not what its source makes
+	@before=$$(scripts/generated-sums.sh); $(MAKE) --no-print-directory generate; \
+	diff <(echo "$$before") <(scripts/generated-sums.sh) || { echo "These generated files were stale and have been made anew: commit them." >&2; exit 1; }
+
+test-tools:
+	@scripts/test-tools.sh
+
+test: test-tools check-generated ## set up what tests need and run them all, the browser's too
+	$(GO) vet ./...
+	$(GO) test -race -timeout 12m ./...
+
+lint: $(STAMP) | need-$(GO) ## formatting, vet, staticcheck and the types of the JavaScript
+	@bad=$$(gofmt -l $(WRITTEN)); [ -z "$$bad" ] || { echo "gofmt would change: $$bad" >&2; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	npx --no-install tsc -p tsconfig.json
+
+bench: ## the benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+clean: ## remove what was built
+	rm -rf bin node_modules

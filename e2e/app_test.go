@@ -1,0 +1,325 @@
+// Package e2e tests the built program as people use it: a real process with its own database, a real browser, and the
+// sample database looked at by another client.
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// program is the app, built once for all tests, without the race detector's cost.
+var program = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "scratchpaper-e2e-")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "scratchpaper")
+	cmd := exec.Command("go", "build", "-o", path, "scratchpaper")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if path, err := program(); err == nil {
+		os.RemoveAll(filepath.Dir(path))
+	}
+	os.Exit(code)
+}
+
+// app is a running program. It can be killed and started again on the same data.
+type app struct {
+	t    *testing.T
+	data string
+	url  string
+	port string // of the sample database
+	cmd  *exec.Cmd
+	dead chan struct{}
+	log  *bytes.Buffer
+	mu   sync.Mutex
+}
+
+func mustApp(t *testing.T, env ...string) *app {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "scratchpaper-data-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// As root the database runs as somebody else, who has to come through.
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	a := &app{t: t, data: dir, log: &bytes.Buffer{}}
+	t.Cleanup(func() {
+		a.stop()
+		if t.Failed() {
+			a.mu.Lock()
+			t.Logf("the app's log:\n%s", a.log.String())
+			a.mu.Unlock()
+		}
+		os.RemoveAll(dir)
+	})
+	a.start(env...)
+	return a
+}
+
+var (
+	listening  = regexp.MustCompile(`Scratchpaper is at (http://\S+)`)
+	samplePort = regexp.MustCompile(`sample_port=(\d+)`)
+)
+
+// start runs the program on a free port and waits until it says where it is.
+func (a *app) start(env ...string) {
+	a.t.Helper()
+	path, err := program()
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	a.cmd = exec.Command(path, "serve")
+	a.cmd.Dir = ".."
+	a.cmd.Env = append(append(os.Environ(), "PORT=0", "DATA_DIR="+a.data, "LEASE=4s"), env...)
+	out, err := a.cmd.StderrPipe()
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	if err := a.cmd.Start(); err != nil {
+		a.t.Fatal(err)
+	}
+	ready, dead := make(chan struct{}), make(chan struct{})
+	a.dead = dead
+	go a.follow(out, ready, dead)
+	select {
+	case <-ready:
+	case <-dead:
+		a.t.Fatalf("the app ended at its start:\n%s", a.log)
+	case <-time.After(90 * time.Second):
+		a.t.Fatalf("the app did not start:\n%s", a.log)
+	}
+}
+
+func (a *app) follow(out io.Reader, ready, dead chan struct{}) {
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		a.mu.Lock()
+		a.log.WriteString(lines.Text() + "\n")
+		if m := samplePort.FindStringSubmatch(lines.Text()); m != nil {
+			a.port = m[1]
+		}
+		m := listening.FindStringSubmatch(lines.Text())
+		if m != nil {
+			a.url = m[1]
+		}
+		a.mu.Unlock()
+		if m != nil {
+			close(ready)
+		}
+	}
+	_ = a.cmd.Wait()
+	close(dead)
+}
+
+// stop ends the program as a person would.
+func (a *app) stop() {
+	_ = a.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-a.dead:
+	case <-time.After(30 * time.Second):
+		a.kill()
+	}
+}
+
+// kill ends the program as a power cut would.
+func (a *app) kill() {
+	_ = a.cmd.Process.Kill()
+	<-a.dead
+}
+
+// diesWithin waits until the program has ended by itself, at a fault point.
+func (a *app) diesWithin(limit time.Duration) {
+	a.t.Helper()
+	select {
+	case <-a.dead:
+	case <-time.After(limit):
+		a.t.Fatal("the app did not come to its fault point")
+	}
+}
+
+// object is a JSON object of the API.
+type object = map[string]any
+
+// call asks the API and gives the answer, which must have the status.
+func (a *app) call(method, path string, body any, status int) object {
+	a.t.Helper()
+	var in io.Reader
+	if body != nil {
+		raw, err := json.Marshal(body)
+		if err != nil {
+			a.t.Fatal(err)
+		}
+		in = bytes.NewReader(raw)
+	}
+	req, err := http.NewRequestWithContext(a.t.Context(), method, a.url+"/api/v1"+path, in)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(resp.Body)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	if resp.StatusCode != status {
+		a.t.Fatalf("%s %s answers %d, want %d: %s", method, path, resp.StatusCode, status, raw)
+	}
+	var out object
+	if len(raw) > 0 {
+		if err := json.Unmarshal(raw, &out); err != nil {
+			a.t.Fatalf("%s %s: %v in %s", method, path, err, raw)
+		}
+	}
+	return out
+}
+
+// field walks into an object: field(o, "snapshot", "id").
+func field(o any, path ...any) any {
+	for _, p := range path {
+		switch k := p.(type) {
+		case string:
+			m, _ := o.(object)
+			o = m[k]
+		case int:
+			l, _ := o.([]any)
+			if k >= len(l) {
+				return nil
+			}
+			o = l[k]
+		}
+	}
+	return o
+}
+
+func text(o any, path ...any) string {
+	s, _ := field(o, path...).(string)
+	return s
+}
+
+func number(o any, path ...any) int64 {
+	f, _ := field(o, path...).(float64)
+	return int64(f)
+}
+
+// sampleSnapshot takes the sample, waits for its download and gives the addresses of the snapshot and of its places.
+func (a *app) sampleSnapshot() (snapshot, places string) {
+	a.t.Helper()
+	made := a.call("POST", "/sample", nil, 201)
+	a.waitJob(text(made, "job", "id"), "done")
+	snapshot = "/snapshots/" + text(made, "snapshot", "id")
+	for _, t := range field(a.call("GET", snapshot+"/tables", nil, 200), "items").([]any) {
+		if strings.HasSuffix(text(t, "remote_table"), "places") {
+			return snapshot, snapshot + "/tables/" + text(t, "id")
+		}
+	}
+	a.t.Fatal("the sample has no places")
+	return "", ""
+}
+
+// eventually asks until a condition holds.
+func (a *app) eventually(what string, limit time.Duration, holds func() bool) {
+	a.t.Helper()
+	deadline := time.Now().Add(limit)
+	for !holds() {
+		if time.Now().After(deadline) {
+			a.t.Fatalf("after %s still not: %s", limit, what)
+		}
+		time.Sleep(50 * time.Millisecond) // asks again until the condition holds
+	}
+}
+
+func (a *app) waitJob(id, state string) object {
+	a.t.Helper()
+	var j object
+	a.eventually("job "+id+" is "+state, 90*time.Second, func() bool {
+		j = a.call("GET", "/jobs/"+id, nil, 200)
+		if s := text(j, "state"); s != state && (s == "failed" || s == "done" || s == "cancelled") {
+			a.t.Fatalf("job %s is %s: %v", id, s, j)
+		}
+		return text(j, "state") == state
+	})
+	return j
+}
+
+// service opens the sample database as another client would.
+func (a *app) service() *pgx.Conn {
+	a.t.Helper()
+	var password []byte
+	err := filepath.WalkDir(a.data, func(path string, d os.DirEntry, err error) error {
+		if err == nil && d.Name() == "sample-password" {
+			password, err = os.ReadFile(path)
+		}
+		return nil
+	})
+	if err != nil || password == nil {
+		a.t.Fatalf("no password of the sample in %s: %v", a.data, err)
+	}
+	conn, err := pgx.Connect(a.t.Context(), fmt.Sprintf("postgres://sample:%s@127.0.0.1:%s/sample?sslmode=disable", strings.TrimSpace(string(password)), a.port))
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	a.t.Cleanup(func() { conn.Close(context.Background()) })
+	return conn
+}
+
+// places gives every row of the service's places as JSON by id, without what its own trigger keeps.
+func (a *app) places() map[string]string {
+	a.t.Helper()
+	conn := a.service()
+	rows, err := conn.Query(a.t.Context(), `select p.id::text, (to_jsonb(p) - 'updated_at')::text from public.places p`)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	out := map[string]string{}
+	var id, row string
+	if _, err := pgx.ForEachRow(rows, []any{&id, &row}, func() error { out[id] = row; return nil }); err != nil {
+		a.t.Fatal(err)
+	}
+	return out
+}
+
+// different gives the ids whose rows differ.
+func different(a, b map[string]string) []string {
+	var out []string
+	for id, row := range a {
+		if b[id] != row {
+			out = append(out, id)
+		}
+	}
+	for id := range b {
+		if _, ok := a[id]; !ok {
+			out = append(out, id)
+		}
+	}
+	return out
+}

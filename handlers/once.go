@@ -1,0 +1,81 @@
+package handlers
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"scratchpaper/internal/core"
+	"scratchpaper/store"
+)
+
+// once answers a request that carries an Idempotency-Key a second time as the first time, without doing it again. What
+// changed nothing (busy, refused, not found) is not kept, so that it can be tried again.
+func (s *Server) once(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		key := c.Request().Header.Get("Idempotency-Key")
+		if key == "" {
+			return next(c)
+		}
+		if len(key) > 255 {
+			return core.Errorf(core.Malformed, "An Idempotency-Key has at most 255 characters.")
+		}
+		body, err := io.ReadAll(c.Request().Body)
+		if err != nil {
+			return err
+		}
+		c.Request().Body = io.NopCloser(bytes.NewReader(body))
+		sum := sha256.Sum256(body)
+		known, err := s.store.BeginOnce(ctxOf(c), actor(c), key, c.Request().Method+" "+c.Request().URL.Path, sum[:])
+		if err != nil {
+			return err
+		}
+		return s.runOnce(c, next, key, known)
+	}
+}
+
+func (s *Server) runOnce(c echo.Context, next echo.HandlerFunc, key string, known store.Once) error {
+	switch {
+	case known.Done:
+		return c.Blob(known.Status, echo.MIMEApplicationJSON, known.Body)
+	case known.Stale:
+		return core.Errorf(core.Conflict, "This was interrupted, and whether it was done is not known. Look at the history before you do it again.")
+	}
+	answer := &keptAnswer{ResponseWriter: c.Response().Writer}
+	c.Response().Writer = answer
+	err := next(c)
+	c.Response().Writer = answer.ResponseWriter
+	// The browser may have gone; what was done is kept all the same.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctxOf(c)), 5*time.Second)
+	defer cancel()
+	if err != nil || c.Response().Status >= 400 {
+		if drop := s.store.DropOnce(ctx, actor(c), key); drop != nil {
+			s.log.WarnContext(ctx, "idempotency key not dropped", "error", drop)
+		}
+		return err
+	}
+	if keep := s.store.EndOnce(ctx, actor(c), key, c.Response().Status, answer.body.Bytes()); keep != nil {
+		s.log.WarnContext(ctx, "answer not kept", "error", keep)
+	}
+	return nil
+}
+
+// keptAnswer keeps what is written.
+type keptAnswer struct {
+	http.ResponseWriter
+	body bytes.Buffer
+}
+
+// Write keeps and writes.
+func (k *keptAnswer) Write(p []byte) (int, error) {
+	k.body.Write(p)
+	return k.ResponseWriter.Write(p)
+}
+
+// Unwrap is for http.ResponseController.
+func (k *keptAnswer) Unwrap() http.ResponseWriter { return k.ResponseWriter }

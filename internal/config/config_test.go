@@ -1,0 +1,92 @@
+package config
+
+import (
+	"bufio"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"scratchpaper/internal/core"
+)
+
+func TestEnvExampleExplainsEverySettingAndNoOther(t *testing.T) {
+	t.Parallel()
+	f, err := os.Open("../../.env.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var names []string
+	explained := false
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		line := strings.TrimSpace(lines.Text())
+		if text, ok := strings.CutPrefix(line, "# "); ok && !strings.Contains(strings.Fields(text)[0], "=") {
+			explained = true
+			continue
+		}
+		if name, _, ok := strings.Cut(strings.TrimPrefix(line, "#"), "="); ok {
+			if !explained {
+				t.Errorf("%s is not explained", name)
+			}
+			names, explained = append(names, strings.TrimSpace(name)), false
+		}
+	}
+	if want := Names(); !slices.Equal(names, want) {
+		t.Errorf(".env.example has %v, the program %v", names, want)
+	}
+}
+
+func TestWrongSettingsStopTheStartWithASentence(t *testing.T) {
+	t.Parallel()
+	for setting, want := range map[string]string{"PORT=99999": "PORT", "HOST=0.0.0.0": "HOST", "LOG_LEVEL=loud": "LOG_LEVEL", "WORKERS=none": "WORKERS takes a number", "LEASE=long": "LEASE takes a time", "DEV=perhaps": "DEV takes true or false", "DATA_DIR=here": "DATA_DIR"} {
+		_, err := Load([]string{setting})
+		if core.CodeOf(err) != core.Invalid || !strings.Contains(core.SentenceOf(err), want) {
+			t.Errorf("%s gives %v", setting, err)
+		}
+	}
+	if _, err := Load([]string{"PORT=3011"}); err != nil {
+		t.Errorf("a right setting gives %v", err)
+	}
+}
+
+func TestEnvExampleShowsTheDefaults(t *testing.T) {
+	t.Parallel()
+	example, err := os.ReadFile("../../.env.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := reflect.TypeFor[Config]()
+	for i := range fields.NumField() {
+		tag := fields.Field(i).Tag
+		if want := "#" + tag.Get("env") + "=" + tag.Get("envDefault") + "\n"; !strings.Contains(string(example), want) {
+			t.Errorf(".env.example lacks the line %q", want)
+		}
+	}
+}
+
+func TestTheEnvFileIsReadBelowTheEnvironment(t *testing.T) {
+	t.Chdir(t.TempDir())
+	writeEnvFile(t, "# mine\nPORT=4000\n\nLOG_FORMAT=\"json\"\n")
+	c, err := Load([]string{"PORT=5000"})
+	if err != nil || c.Port != 5000 || c.LogFormat != "json" {
+		t.Errorf("got %+v, %v", c, err)
+	}
+}
+
+func TestAnUnknownNameInTheEnvFileStopsTheStart(t *testing.T) {
+	t.Chdir(t.TempDir())
+	writeEnvFile(t, "PROT=4000\n")
+	if _, err := Load(nil); core.CodeOf(err) != core.Invalid || !strings.Contains(core.SentenceOf(err), "PROT") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func writeEnvFile(t *testing.T, text string) {
+	t.Helper()
+	if err := os.WriteFile(".env", []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,270 @@
+package jobs
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"scratchpaper/internal/core"
+	"scratchpaper/internal/csvfile"
+	"scratchpaper/store"
+)
+
+// importState is the checkpoint: how much of the file is in, and what did not fit.
+type importState struct {
+	Records int64        `json:"records,omitempty"` // of the file that are in the table
+	Total   *int64       `json:"total,omitempty"`   // records in the file, once they are counted
+	Batch   int64        `json:"batch,omitempty"`   // in the history
+	Misfits int64        `json:"misfits,omitempty"`
+	First   []importNote `json:"first,omitempty"`
+}
+
+// importNote names a value that was left empty since it does not fit its column.
+type importNote struct {
+	Line   int64  `json:"line"`
+	Column string `json:"column"`
+	Reason string `json:"reason"`
+}
+
+// importResult is what an import leaves as its result.
+type importResult struct {
+	Records int64          `json:"records"`
+	Misfits int64          `json:"misfits"` // values that were left empty
+	First   []importNote   `json:"first,omitempty"`
+	Report  csvfile.Report `json:"report"`
+}
+
+// firstNotes is how many values that do not fit are named one by one; the rest is counted.
+const firstNotes = 100
+
+// importing is one slice of an import.
+type importing struct {
+	*Run
+	args  store.ImportArgs
+	zone  *time.Location
+	st    importState
+	table store.Table
+	size  int // records of the next page
+}
+
+// importFile reads an upload into its table, a page a transaction. A value that does not fit its column stays null and is
+// named in the result. Another slice reads the file again up to where it was, since quoted fields may hold line ends.
+func importFile(run *Run) (any, error) {
+	im := &importing{Run: run, size: firstPage}
+	if err := im.load(); err != nil {
+		return nil, err
+	}
+	if im.st.Total == nil {
+		if err := im.count(); err != nil {
+			return nil, err
+		}
+	}
+	im.progress(true)
+	var report csvfile.Report
+	err := im.open(func(r *csvfile.Reader) error {
+		err := im.fill(r)
+		report = r.Report()
+		return err
+	})
+	if err != nil {
+		return im.result(report), err
+	}
+	if err := im.o.Store.EndDownload(im.ctx, im.Job, im.table, nil, im.st); err != nil {
+		return nil, err
+	}
+	im.o.Fault("import.ended")
+	return im.result(report), im.o.Store.DeleteUpload(im.ctx, im.By, im.args.Upload)
+}
+
+func (im *importing) load() (err error) {
+	if err := json.Unmarshal(im.Job.Args, &im.args); err != nil {
+		return fmt.Errorf("job args: %w", err)
+	}
+	if err := json.Unmarshal(im.Job.Checkpoint, &im.st); err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
+	}
+	tables := im.tablesOf([]string{im.args.Table})
+	if len(tables) == 0 {
+		return core.Errorf(core.NotFound, "The table of this import is not here any more.")
+	}
+	im.table = tables[0]
+	im.zone, err = time.LoadLocation(im.args.Zone)
+	return err
+}
+
+// open hands the file to fn from its start.
+func (im *importing) open(fn func(r *csvfile.Reader) error) error {
+	f, err := im.o.Store.OpenUpload(im.ctx, im.By, im.args.Upload)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return fn(csvfile.NewReader(f, im.args.Dialect))
+}
+
+// stepRecords is how many records go by between two looks at whether to stop.
+const stepRecords = 20000
+
+// count finds out how many records there are, so that the bar is true. Reading alone is fast.
+func (im *importing) count() error {
+	var n int64
+	err := im.open(func(r *csvfile.Reader) error {
+		for {
+			if _, err := r.Read(); err != nil {
+				return err
+			}
+			if n++; n%stepRecords == 0 {
+				if err := im.mayGoOn(); err != nil {
+					return err
+				}
+			}
+		}
+	})
+	if !errors.Is(err, io.EOF) {
+		return err
+	}
+	im.st.Total = &n
+	return im.o.Store.Checkpointed(im.ctx, im.Job, im.st)
+}
+
+// mayGoOn is Step without the end of the slice, for what has no checkpoint in between and would begin again.
+func (im *importing) mayGoOn() error {
+	if err := im.Step(); err != nil && (!errors.Is(err, errSlice) || im.stopping()) {
+		return err
+	}
+	return context.Cause(im.ctx)
+}
+
+func (im *importing) fill(r *csvfile.Reader) error {
+	if err := im.skip(r); err != nil {
+		return err
+	}
+	for {
+		if err := im.Step(); err != nil {
+			return err
+		}
+		more, err := im.page(r)
+		if err != nil || !more {
+			return err
+		}
+	}
+}
+
+// skip reads over what earlier slices have brought in.
+func (im *importing) skip(r *csvfile.Reader) error {
+	for n := range im.st.Records {
+		if _, err := r.Read(); err != nil {
+			return fmt.Errorf("record %d of the file, which is in already: %w", n, err)
+		}
+		if n%stepRecords == 0 {
+			if err := im.mayGoOn(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// page brings the next records in; more is false after the last.
+func (im *importing) page(r *csvfile.Reader) (more bool, err error) {
+	next := im.st
+	next.First = slices.Clone(im.st.First)
+	var records []store.RemoteRecord
+	began := time.Now()
+	for len(records) < im.size {
+		rec, err := r.Read()
+		if errors.Is(err, io.EOF) {
+			return false, im.merge(records, next, began)
+		}
+		if err != nil {
+			return false, err
+		}
+		records = append(records, store.RemoteRecord{Values: im.values(rec, &next)})
+	}
+	return true, im.merge(records, next, began)
+}
+
+// values reads a record; what does not fit is noted in st and stays null.
+func (im *importing) values(rec csvfile.Record, st *importState) []core.Value {
+	out := make([]core.Value, 0, len(im.table.Columns))
+	for i, from := range im.args.Columns {
+		if from.Skip || len(out) == len(im.table.Columns) {
+			continue
+		}
+		c := im.table.Columns[len(out)]
+		v := core.NullValue
+		if i < len(rec.Fields) {
+			var err error
+			if v, err = im.value(c, rec.Fields[i], from.Options); err != nil {
+				v = core.NullValue
+				if st.Misfits++; len(st.First) < firstNotes {
+					st.First = append(st.First, importNote{Line: rec.Line, Column: c.Title, Reason: core.SentenceOf(err)})
+				}
+			}
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+func (im *importing) value(c core.Column, f csvfile.Field, opts csvfile.ValueOptions) (core.Value, error) {
+	if f.Null() {
+		return core.NullValue, nil
+	}
+	if c.Type == core.Markdown {
+		return core.TextValue(f.Text), nil
+	}
+	opts.Zone = im.zone
+	text, err := csvfile.Parse(c.Type, f, opts)
+	if err != nil {
+		return core.NullValue, err
+	}
+	if text == "" && c.Type != core.Text && c.Type != core.LongText {
+		return core.NullValue, nil
+	}
+	return core.CheckValue(c, core.TextValue(text))
+}
+
+func (im *importing) merge(records []store.RemoteRecord, next importState, began time.Time) error {
+	if len(records) == 0 {
+		return nil
+	}
+	next.Records += int64(len(records))
+	m := store.PageMerge{Table: im.table, Columns: im.table.Columns, Records: records, First: true, Label: "Import of " + im.args.File, Into: im.st.Batch}
+	m.Checkpoint = func(c store.MergeCounts) any {
+		next.Batch = c.Batch
+		return next
+	}
+	counts, err := im.o.Store.MergePage(im.ctx, im.Job, m)
+	if err != nil {
+		return err
+	}
+	im.o.Fault("import.page")
+	im.st = next
+	im.size = fitted(im.size, len(records), counts.Held)
+	im.note(func(p *store.Progress) {
+		p.Rate = smooth(p.Rate, float64(len(records))/max(time.Since(began).Seconds(), 0.001))
+	})
+	im.progress(false)
+	return nil
+}
+
+func (im *importing) progress(now bool) {
+	im.note(func(p *store.Progress) {
+		p.Done, p.Total = im.st.Records, im.st.Total
+		p.Tables = []store.TableProgress{{ID: im.table.ID, Title: im.table.Title, Done: p.Done, Total: p.Total, Rate: p.Rate, State: "running"}}
+		if p.Total != nil && p.Done == *p.Total {
+			p.Tables[0].State = "done"
+		}
+	})
+	im.Progress(now)
+}
+
+func (im *importing) result(report csvfile.Report) importResult {
+	im.progress(true)
+	return importResult{Records: im.st.Records, Misfits: im.st.Misfits, First: im.st.First, Report: report}
+}

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# What the tests need beside Go and Node: a browser, a real Redis, and a C compiler for the race detector.
+set -euo pipefail
+missing=()
+command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium)
+command -v redis-server >/dev/null || missing+=(redis-server)
+command -v gcc >/dev/null || missing+=(gcc libc6-dev)
+[ ${#missing[@]} -eq 0 ] && exit 0
+install="apt-get install -y --no-install-recommends ${missing[*]}"
+if [ "$(id -u)" = 0 ]; then
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive $install
+elif sudo -n true 2>/dev/null; then
+	sudo apt-get update -qq && sudo DEBIAN_FRONTEND=noninteractive $install
+else
+	echo "The tests need these packages; type: sudo apt-get update && sudo $install" >&2
+	exit 1
+fi

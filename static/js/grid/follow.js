@@ -1,0 +1,74 @@
+// @ts-check
+/**
+ * Changes of others appear in place: hints name rows, what is shown of them is asked for. Selection, scroll and a
+ * half-typed cell stay.
+ *
+ * @module grid/follow
+ */
+import { clientId, subscribe } from '../events.js';
+
+const PACE_MS = 400;
+const DOWNLOAD_MS = 4_000;
+const FEW = 200; // rows patched by id; more refresh what is seen
+
+export class Follow {
+	/** @type {Set<number>} */
+	#rows = new Set();
+	#all = false;
+	#timer = 0;
+	#ordered = 0;
+
+	/** @param {import('./main.js').App} app */
+	constructor(app) {
+		this.app = app;
+		this.grid = app.grid;
+		subscribe([`snapshot:${this.grid.settings.snapshot}`], (hint) => this.#hint(hint));
+		setInterval(() => this.#download(), DOWNLOAD_MS);
+	}
+
+	/** @param {import('../events.js').Hint} hint */
+	#hint(hint) {
+		if (hint.kind === 'presence') return;
+		if (hint.kind === 'resync') {
+			if (!hint.first) this.#all = true;
+			return this.#soon();
+		}
+		if (hint.table && hint.table !== this.grid.settings.table) return;
+		if (hint.version) this.app.status.version = Math.max(this.app.status.version, hint.version);
+		if (hint.client !== clientId) {
+			for (const id of hint.rows ?? []) this.#rows.add(id);
+			if (hint.many || this.#rows.size > FEW) this.#all = true;
+		}
+		this.#soon();
+	}
+
+	#soon() {
+		this.#timer ||= window.setTimeout(() => this.#draw(), PACE_MS);
+	}
+
+	async #draw() {
+		this.#timer = 0;
+		const rows = [...this.#rows];
+		const all = this.#all;
+		this.#rows.clear();
+		this.#all = false;
+		await this.app.status.renew();
+		if (all) this.grid.window.refresh();
+		else if (rows.length) await this.grid.window.patch(rows);
+		if (all || rows.length) this.app.panel.renew(all ? undefined : rows);
+		this.#download();
+	}
+
+	/** During a download the order grows with it, every few seconds, while nobody is in the middle of something. */
+	#download() {
+		const { grid, app } = this;
+		const grown = grid.order && app.status.version > grid.order.version;
+		const waiting = grid.downloading || this.#was;
+		if (!waiting || !grown || app.editor.isOpen || grid.busyTaking || Date.now() - this.#ordered < DOWNLOAD_MS) return;
+		this.#ordered = Date.now();
+		this.#was = grid.downloading;
+		grid.takeOrder({ fresh: true });
+	}
+
+	#was = false; // one more order after the download has ended
+}

@@ -1,0 +1,187 @@
+// @ts-check
+/**
+ * Walking through suggestions and deciding them, one by one, by column, by group, or all.
+ *
+ * @module grid/review
+ */
+import { openDialog } from '../app.js';
+import { toast } from '../toast.js';
+import { address, getHTML, getJSON, Problem, setHTML, settled } from './api.js';
+import { el } from './grid.js';
+
+/** @typedef {'accept' | 'reject'} Decision */
+
+export class Review {
+	/** suggestions that are open in the table */
+	total = 0;
+	/** @type {{index: number, total: number} | undefined} */
+	#place;
+	/** @type {Element | null} */
+	#hovered = null;
+
+	/** @param {import('./main.js').App} app */
+	constructor(app) {
+		this.app = app;
+		this.grid = app.grid;
+		this.actions = /** @type {HTMLElement} */ (el('#grid-actions'));
+		app.selection.addEventListener('change', () => this.#moved());
+		this.grid.addEventListener('rows', () => this.#attach(app.selection.element ?? null));
+		this.grid.el.addEventListener('pointerleave', () => this.hover(null));
+	}
+
+	/** Shows the bar while suggestions exist. @param {number} total */
+	show(total) {
+		this.total = total;
+		el('#review')?.toggleAttribute('hidden', total === 0 || !this.grid.settings.canEdit);
+		this.#words();
+	}
+
+	#words() {
+		const words = el('#review-where');
+		if (words) words.textContent = this.#place ? `${this.#place.index.toLocaleString('en')} of ${this.#place.total.toLocaleString('en')}` : `${this.total.toLocaleString('en')} suggestions`;
+	}
+
+	#moved() {
+		const { column, element } = this.app.selection;
+		if (!element?.hasAttribute('data-sug')) this.#place = undefined;
+		this.#words();
+		this.#attach(element ?? null);
+		const name = el('#review-column');
+		if (name && column) name.textContent = `Accept all in ${column.title}`;
+		this.#countColumn();
+	}
+
+	#countColumn = settled(300, async () => {
+		const badge = el('#review-column-count');
+		const { column } = this.app.selection;
+		if (!badge || !column || !this.total) return;
+		try {
+			const { count, more } = await getJSON(this.grid.at('suggestions/groups', { filter: this.grid.view.filter, find: this.grid.view.find, columns: column.number }));
+			badge.textContent = `${count.toLocaleString('en')}${more ? '+' : ''}`;
+			badge.hidden = count === 0;
+			badge.closest('button')?.toggleAttribute('disabled', count === 0);
+		} catch {
+			badge.hidden = true;
+		}
+	});
+
+	/** Accept and reject stand in the cell under the pointer, else in the active one. @param {Element | null} cell */
+	hover(cell) {
+		this.#hovered = cell;
+		this.#attach(cell);
+	}
+
+	/** @param {Element | null} cell */
+	#attach(cell) {
+		const { selection } = this.app;
+		const on = [this.#hovered, cell, selection.element].find((c) => c?.isConnected && c.hasAttribute('data-sug'));
+		if (!on || !this.grid.settings.canEdit) {
+			this.actions.hidden = true;
+			return;
+		}
+		const host = on.matches('.r') ? on.querySelector('.n') : on;
+		if (this.actions.parentElement !== host) host?.append(this.actions);
+		this.actions.hidden = false;
+		this.actions.dataset.suggestion = /** @type {HTMLElement} */ (on).dataset.sug;
+	}
+
+	/** Decides the suggestion in whose cell the buttons stand. @param {Decision} decision */
+	async decideHere(decision) {
+		const id = Number(this.actions.dataset.suggestion);
+		if (id) await this.#send(decision, { ids: [id] });
+		this.grid.el.focus({ preventScroll: true });
+	}
+
+	/** Goes to the next or previous suggestion. @param {1 | -1} dir */
+	async go(dir) {
+		const { order } = this.grid;
+		if (!order) return;
+		const { active, column } = this.app.selection;
+		await this.#to({ order: order.order, pos: active.row, col: column?.number, dir });
+	}
+
+	async first() {
+		if (this.grid.order) await this.#to({ order: this.grid.order.order, pos: -1, dir: 1 });
+	}
+
+	/** @param {Record<string, string | number | undefined>} from */
+	async #to(from) {
+		try {
+			const at = await getJSON(this.grid.at('suggestions/next', from));
+			const col = at.column ? this.grid.columns.indexOf(at.column) : 0;
+			this.app.selection.go(at.position, Math.max(0, col));
+			this.#place = { index: at.index, total: at.total };
+			this.#words();
+		} catch (error) {
+			if (error instanceof Problem && error.status === 404) return toast('info', this.total ? 'No suggestion is under this filter.' : 'No suggestion is open here.');
+			toast('error', error instanceof Error ? error.message : String(error));
+		}
+	}
+
+	/** Decides the active cell's suggestion and goes on to the next. @param {Decision} decision */
+	async decide(decision) {
+		const { element } = this.app.selection;
+		if (!this.grid.settings.canEdit) return this.app.commands.locked();
+		const id = Number(element?.dataset.sug ?? element?.closest('.r')?.getAttribute('data-sug'));
+		if (!id) return this.go(1);
+		await this.#send(decision, { ids: [id] });
+		if (this.total > 1) await this.go(1);
+	}
+
+	/** @param {Decision} decision */
+	decideSelection(decision) {
+		const { selection } = this.app;
+		return this.#send(decision, { order: this.grid.order?.order, ranges: selection.positions(), columns: selection.numbers() });
+	}
+
+	/** Everything that the view shows. */
+	get #view() {
+		const { filter, find } = this.grid.view;
+		return filter || find ? { filter, find } : { all: true };
+	}
+
+	/** @param {import('./columns.js').Column} column @param {Decision} decision */
+	decideColumn(column, decision) {
+		return this.#send(decision, { ...this.#view, columns: [column.number] });
+	}
+
+	/** @param {Decision} decision */
+	decideAll(decision) {
+		return this.#send(decision, this.#view);
+	}
+
+	/** @param {string} group @param {Decision} decision */
+	async decideGroup(group, decision) {
+		await this.#send(decision, { ...this.#view, group });
+		await this.groups();
+	}
+
+	/**
+	 * @param {Decision} decision
+	 * @param {object} body
+	 */
+	async #send(decision, body) {
+		const words = decision === 'accept' ? 'Accept' : 'Reject';
+		const answer = await this.app.commands.send(`suggestions/${decision}`, body, words);
+		if (!answer) return;
+		if (answer.cells > 1 || !answer.rows?.length) {
+			this.grid.window.refresh();
+			if (decision === 'accept') toast('ok', `Accepted ${answer.cells.toLocaleString('en')} ${answer.cells === 1 ? 'suggestion' : 'suggestions'}.`);
+			else toast('ok', 'Rejected.');
+		}
+		if (answer.refused.length) toast('info', `${answer.refused.length} could not be accepted: ${answer.refused[0].reason}`);
+		await this.app.status.renew();
+	}
+
+	/** Shows equal changes together. */
+	async groups() {
+		const place = el('#groups-list');
+		if (!place) return;
+		openDialog('groups');
+		try {
+			setHTML(place, await getHTML(address(this.grid.at('suggestions/groups'), { filter: this.grid.view.filter, find: this.grid.view.find })));
+		} catch (error) {
+			place.textContent = error instanceof Error ? error.message : String(error);
+		}
+	}
+}

@@ -1,0 +1,173 @@
+// @ts-check
+/**
+ * The status bar: counts, what is selected, the old value of the active cell, what is on its way, the age of the order.
+ *
+ * @module grid/status
+ */
+import { aborted, getJSON, settled } from './api.js';
+import { el } from './grid.js';
+import { records } from './commands.js';
+
+const MOST_SUMMED = 20_000; // cells, as on the server
+const TICK_MS = 10_000;
+
+export class Status {
+	/** the newest version of the table that is known */
+	version = 0;
+	/** @type {AbortController | undefined} */
+	#summing;
+	#trouble = '';
+
+	/** @param {import('./main.js').App} app */
+	constructor(app) {
+		this.app = app;
+		this.grid = app.grid;
+		app.selection.addEventListener('change', () => this.#selected());
+		this.grid.addEventListener('rows', () => this.#cell());
+		this.grid.addEventListener('order', () => this.#order());
+		this.grid.addEventListener('changed', () => this.soon());
+		this.grid.addEventListener('trouble', (event) => this.#say(/** @type {CustomEvent} */ (event).detail));
+		this.grid.addEventListener('said', (event) => this.say(/** @type {CustomEvent} */ (event).detail));
+		this.grid.outbox.addEventListener('change', () => this.#outbox());
+		setInterval(() => this.#order(), TICK_MS);
+	}
+
+	soon = settled(250, () => this.renew());
+
+	/** Asks for the counts again. */
+	async renew() {
+		try {
+			const counts = await getJSON(this.grid.at('counts'));
+			this.#trouble = '';
+			this.version = Math.max(this.version, counts.version);
+			this.grid.counts = counts;
+			this.grid.undo = counts.undo;
+			this.grid.redo = counts.redo;
+			this.grid.downloading = counts.downloading;
+			this.#counts();
+			this.undoButtons();
+			this.#order();
+		} catch (error) {
+			if (!aborted(error)) this.#say('The server does not answer');
+		}
+	}
+
+	#counts() {
+		const { counts } = this.grid;
+		for (const place of document.querySelectorAll('[data-count]')) {
+			const name = /** @type {HTMLElement} */ (place).dataset.count ?? '';
+			if (name === 'pending') {
+				const n = (counts.edits ?? 0) + (counts.created ?? 0) + (counts.deleted ?? 0);
+				place.textContent = n ? n.toLocaleString('en') : '';
+			} else if (name in counts) {
+				const n = counts[name];
+				place.textContent = n === null ? '…' : n.toLocaleString('en');
+				const shown = place.closest('[data-shows]') ?? (place.closest('.tab') && name !== 'records' ? place : null);
+				shown?.toggleAttribute('hidden', !n);
+			}
+		}
+		const badge = el('.tabs-acts [data-filter] span:last-child');
+		if (badge) badge.textContent = counts.suggestions === null ? '…' : (counts.suggestions ?? 0).toLocaleString('en');
+		this.app.review.show(counts.suggestions ?? 0);
+	}
+
+	/** Undo and redo say what they will do. */
+	undoButtons() {
+		for (const which of /** @type {const} */ (['undo', 'redo'])) {
+			const button = el(`[data-do=${which}]`);
+			if (!(button instanceof HTMLButtonElement)) continue;
+			const label = this.grid[which];
+			button.disabled = label === '';
+			button.title = label ? `${which === 'undo' ? 'Undo' : 'Redo'}: ${label}` : `Nothing to ${which}`;
+			button.setAttribute('aria-label', button.title);
+		}
+	}
+
+	#selected() {
+		const { selection } = this.app;
+		const words = el('#status-selected');
+		const rows = selection.positions().reduce((n, [a, b]) => n + b - a, 0);
+		if (words) words.textContent = selection.size > 1 ? `${selection.size.toLocaleString('en')} cells in ${records(rows)}` : '';
+		this.#cell();
+		this.#sum();
+	}
+
+	/** What was there before, and what is wrong, of the active cell. */
+	#cell() {
+		const words = el('#status-cell');
+		const cell = this.app.selection.element;
+		if (!words) return;
+		words.textContent = cell?.classList.contains('is-refused') ? cell.title : cell?.dataset.was !== undefined ? `was ${cell.dataset.was}` : cell?.title.split('\n')[0] ?? '';
+		words.classList.toggle('is-error', cell?.classList.contains('is-refused') ?? false);
+	}
+
+	/** Says the old value aloud. */
+	sayOld() {
+		const was = this.app.selection.element?.dataset.was;
+		this.say(was === undefined ? 'This cell has not been edited' : `was ${was}`);
+	}
+
+	/** @param {string} words for a screen reader, and in the bar */
+	say(words) {
+		const place = el('#grid-said');
+		if (place) place.textContent = words;
+		const bar = el('#status-cell');
+		if (bar) bar.textContent = words;
+	}
+
+	#sum = settled(200, () => this.#sumNow());
+
+	async #sumNow() {
+		const words = el('#status-sums');
+		const { selection } = this.app;
+		if (!words) return;
+		words.textContent = '';
+		this.#summing?.abort();
+		const numbers = selection.numbers();
+		const cols = numbers.filter((n) => this.grid.columns.all.find((c) => c.number === n)?.type === 'number');
+		const rows = selection.positions();
+		const n = rows.reduce((sum, [a, b]) => sum + b - a, 0) * cols.length;
+		if (selection.size < 2 || !cols.length || n > MOST_SUMMED || !this.grid.order) return;
+		this.#summing = new AbortController();
+		try {
+			const sums = await getJSON(this.grid.at('aggregate', {
+				order: this.grid.order.order, ranges: rows.map(([a, b]) => `${a}-${b}`).join(','), tail: this.grid.tail.join(','), cols: cols.join(','),
+			}), this.#summing.signal);
+			if (sums.count) words.textContent = `Σ ${sums.sum}  avg ${sums.avg}  min ${sums.min}  max ${sums.max}`;
+		} catch {
+			// the bar stays without sums
+		}
+	}
+
+	#outbox() {
+		const place = el('#status-outbox');
+		const { outbox } = this.grid;
+		if (!place) return;
+		const n = outbox.waiting;
+		place.hidden = !(outbox.trouble && n) && !this.#trouble;
+		place.textContent = outbox.trouble && n ? `${outbox.trouble}. ${n === 1 ? '1 change is' : `${n.toLocaleString('en')} changes are`} kept here and sent again` : this.#trouble;
+	}
+
+	/** @param {string} trouble */
+	#say(trouble) {
+		this.#trouble = trouble;
+		this.#outbox();
+	}
+
+	/** How many match, how old the order is, and whether others changed something since. */
+	#order() {
+		const { order, view, counts } = this.grid;
+		const match = el('#status-match');
+		match?.toggleAttribute('hidden', !order || (!view.filter && !view.find));
+		const number = match?.querySelector('b');
+		if (number && order) number.textContent = this.grid.total.toLocaleString('en');
+		const age = el('#status-order');
+		if (!age || !order) return;
+		const old = this.version > order.version && (view.sort !== '' || view.filter !== '' || view.find !== '' || counts.records !== this.grid.total);
+		age.hidden = !old;
+		const seconds = Math.max(1, Math.round((Date.now() - Date.parse(order.made_at)) / 1000));
+		age.textContent = `sorted ${seconds < 90 ? `${seconds} s` : `${Math.round(seconds / 60)} min`} ago, refresh`;
+		age.title = 'Edits do not move records while you look at them. Sort and filter again.';
+		this.app.tools?.drawn();
+	}
+}

@@ -1,0 +1,167 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+
+	"scratchpaper/internal/core"
+)
+
+// Upload is a file that somebody sent, kept in pieces so that any process can read it.
+type Upload struct {
+	ID        string
+	Name      string
+	Bytes     int64
+	Options   json.RawMessage // how it is to be read, as chosen on the preview
+	CreatedAt time.Time
+}
+
+// chunkSize is how much of a file one row holds.
+const chunkSize = 1 << 20
+
+// SaveUpload keeps a file as it streams in; memory does not grow with it. Codes: Forbidden, Invalid (an
+// empty file), TooLarge (more than limit bytes), Malformed (it broke off). What is not whole is not kept.
+func (s *Store) SaveUpload(ctx context.Context, by core.Actor, name string, r io.Reader, limit int64) (Upload, error) {
+	if err := by.Require(core.Editor); err != nil {
+		return Upload{}, err
+	}
+	u := Upload{ID: core.NewID("upl"), Name: fileName(name)}
+	_, err := s.pool.Exec(ctx, `insert into uploads (id, org_id, person_id, name) values ($1, $2, $3, $4)`, u.ID, by.Org, by.Person, u.Name)
+	if err != nil {
+		return Upload{}, mapError(fmt.Errorf("insert upload: %w", err))
+	}
+	if err = s.saveChunks(ctx, by, &u, r, limit); err == nil && u.Bytes == 0 {
+		err = core.FieldErrorf("/file", "The file %s is empty.", u.Name)
+	}
+	if err != nil {
+		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		_ = s.DeleteUpload(clean, by, u.ID)
+		return Upload{}, mapError(err)
+	}
+	_, err = s.pool.Exec(ctx, `update uploads set bytes = $3, complete = true where org_id = $1 and id = $2`, by.Org, u.ID, u.Bytes)
+	return u, mapError(err)
+}
+
+// fileName gives the last part of a name, whichever system it comes from; of a long one the end.
+func fileName(name string) string {
+	name = path.Base(strings.ReplaceAll(storable(name), "\\", "/"))
+	if name == "." || name == "/" {
+		return "file"
+	}
+	for len(name) > 150 {
+		_, size := utf8.DecodeRuneInString(name)
+		name = name[size:]
+	}
+	return name
+}
+
+func (s *Store) saveChunks(ctx context.Context, by core.Actor, u *Upload, r io.Reader, limit int64) error {
+	chunk := make([]byte, chunkSize)
+	for number := 0; ; number++ {
+		n, err := io.ReadFull(r, chunk)
+		if n > 0 {
+			if u.Bytes += int64(n); limit > 0 && u.Bytes > limit {
+				return core.Errorf(core.TooLarge, "The file is larger than the %d MB that are taken here.", limit>>20)
+			}
+			_, ierr := s.pool.Exec(ctx, `insert into upload_chunks (org_id, upload_id, number, data) values ($1, $2, $3, $4)`, by.Org, u.ID, number, chunk[:n])
+			if ierr != nil {
+				return fmt.Errorf("save chunk: %w", ierr)
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+			return nil
+		case err != nil:
+			return core.Wrap(err, core.Malformed, "The file did not arrive whole. Send it again.")
+		}
+	}
+}
+
+// UploadByID gives a whole upload. Codes: NotFound.
+func (s *Store) UploadByID(ctx context.Context, by core.Actor, id string) (Upload, error) {
+	u := Upload{ID: id}
+	err := s.pool.QueryRow(ctx, `select name, bytes, options, created_at from uploads where org_id = $1 and id = $2 and complete`, by.Org, id).
+		Scan(&u.Name, &u.Bytes, (*[]byte)(&u.Options), &u.CreatedAt)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Upload{}, goneUpload(err)
+	}
+	return u, mapError(err)
+}
+
+// DeleteUpload forgets a file.
+func (s *Store) DeleteUpload(ctx context.Context, by core.Actor, id string) error {
+	_, err := s.pool.Exec(ctx, `delete from uploads where org_id = $1 and id = $2`, by.Org, id)
+	return err
+}
+
+// DropOldUploads forgets uploads older than age that no open job reads.
+func (s *Store) DropOldUploads(ctx context.Context, age time.Duration) error {
+	// Every organization's: it is the program's own housekeeping.
+	_, err := s.pool.Exec(ctx, `delete from uploads u where u.org_id is not null and u.created_at < now() - $1::interval and not exists (
+		select 1 from jobs j where j.org_id = u.org_id and j.kind = 'import' and j.state in ('queued', 'running', 'waiting') and j.args ->> 'upload' = u.id)`, age)
+	return mapError(err)
+}
+
+// OpenUpload reads a whole upload from its start, a chunk at a time. Codes: NotFound.
+func (s *Store) OpenUpload(ctx context.Context, by core.Actor, id string) (io.ReadCloser, error) {
+	u, err := s.UploadByID(ctx, by, id)
+	if err != nil {
+		return nil, err
+	}
+	return io.NopCloser(&uploadReader{s: s, ctx: ctx, org: by.Org, id: id, left: u.Bytes}), nil
+}
+
+// uploadReader keeps its context, since io.Reader takes none.
+type uploadReader struct {
+	s       *Store
+	ctx     context.Context
+	org, id string
+	number  int
+	chunk   bytes.Reader
+	left    int64 // bytes behind the chunk: a file that goes away while it is read must not look like a shorter one
+}
+
+// Read gives the next bytes. Codes: NotFound (the upload was deleted meanwhile).
+func (r *uploadReader) Read(p []byte) (int, error) {
+	for r.chunk.Len() == 0 {
+		if r.left == 0 {
+			return 0, io.EOF
+		}
+		if err := r.next(); err != nil {
+			return 0, err
+		}
+	}
+	return r.chunk.Read(p)
+}
+
+func (r *uploadReader) next() error {
+	var data []byte
+	err := r.s.pool.QueryRow(r.ctx, `select data from upload_chunks where org_id = $1 and upload_id = $2 and number = $3`, r.org, r.id, r.number).Scan(&data)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return goneUpload(err)
+	}
+	if err != nil {
+		return mapError(fmt.Errorf("read upload: %w", err))
+	}
+	if r.left -= int64(len(data)); r.left < 0 || len(data) == 0 {
+		return fmt.Errorf("upload %s: chunk %d is not what was saved", r.id, r.number)
+	}
+	r.number++
+	r.chunk.Reset(data)
+	return nil
+}
+
+func goneUpload(err error) error {
+	return core.Wrap(err, core.NotFound, "This file is not here any more: it was imported, or is older than a day. Choose it again.")
+}
