@@ -88,7 +88,7 @@ func History(p Page, v HistoryView) templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = Heading("History", "Everything that was done here, newest first. Any of it can be undone, also in the middle.").Render(templ.WithChildren(ctx, templ_7745c5c3_Var3), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = Heading("History", "Everything that was done here, newest first. What people did can be undone, also in the middle.").Render(templ.WithChildren(ctx, templ_7745c5c3_Var3), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

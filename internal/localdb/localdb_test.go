@@ -181,7 +181,7 @@ func TestTheDatabaseIsDurableAndSortsByCodePoint(t *testing.T) {
 
 func TestOnlyTheSampleRoleComesInOverTCP(t *testing.T) {
 	t.Parallel()
-	s := mustStart(t, localdb.Options{DataDir: dataDir(t)})
+	s := mustStart(t, localdb.Options{DataDir: dataDir(t), Fast: true})
 	role, err := s.EnsureSample(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -215,7 +215,7 @@ func TestOnlyTheSampleRoleComesInOverTCP(t *testing.T) {
 func TestSecretsAreInPrivateFiles(t *testing.T) {
 	t.Parallel()
 	dir := dataDir(t)
-	s := mustStart(t, localdb.Options{DataDir: dir})
+	s := mustStart(t, localdb.Options{DataDir: dir, Fast: true})
 	if _, err := s.EnsureSample(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -266,13 +266,13 @@ func TestTheDatabaseEndsWithAKilledApp(t *testing.T) {
 func TestAServerThatRunsOnIsAdopted(t *testing.T) {
 	t.Parallel()
 	dir := dataDir(t)
-	first := mustStart(t, localdb.Options{DataDir: dir})
+	first := mustStart(t, localdb.Options{DataDir: dir, Fast: true})
 	mustExec(t, first.URL(), "create table kept (v text)")
 	// A lock file that is gone stands for an app that died without its server.
 	if err := os.Remove(filepath.Join(dir, "lock")); err != nil {
 		t.Fatal(err)
 	}
-	second := mustStart(t, localdb.Options{DataDir: dir})
+	second := mustStart(t, localdb.Options{DataDir: dir, Fast: true})
 	if !second.Adopted || second.URL() != first.URL() {
 		t.Fatalf("adopted %v, %s and %s", second.Adopted, second.URL(), first.URL())
 	}
@@ -287,12 +287,12 @@ func TestStalePidFilesDoNotStandInTheWay(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := dataDir(t)
-			mustStop(t, mustStart(t, localdb.Options{DataDir: dir}))
+			mustStop(t, mustStart(t, localdb.Options{DataDir: dir, Fast: true}))
 			content := fmt.Sprintf("%d\n%s/pg18\n1700000000\n5432\n/tmp\n127.0.0.1\n  1234 5\nready\n", pid, dir)
 			if err := os.WriteFile(pidPath(dir), []byte(content), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			if s := mustStart(t, localdb.Options{DataDir: dir}); s.Adopted {
+			if s := mustStart(t, localdb.Options{DataDir: dir, Fast: true}); s.Adopted {
 				t.Error("it adopted a process that is no database")
 			}
 		})
@@ -321,8 +321,8 @@ func TestAKilledServerTellsAndRecovers(t *testing.T) {
 func TestASecondAppOnOneFolderIsRefused(t *testing.T) {
 	t.Parallel()
 	dir := dataDir(t)
-	s := mustStart(t, localdb.Options{DataDir: dir})
-	err := tryStart(t, localdb.Options{DataDir: dir})
+	s := mustStart(t, localdb.Options{DataDir: dir, Fast: true})
+	err := tryStart(t, localdb.Options{DataDir: dir, Fast: true})
 	wantRefused(t, err, "Another Scratchpaper", strconv.Itoa(os.Getpid()), dir)
 	if core.CodeOf(err) != core.Busy {
 		t.Errorf("code %s", core.CodeOf(err))
@@ -342,22 +342,22 @@ func TestDataOfAnotherMajorVersionIsRefused(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(old, "PG_VERSION"), []byte("17\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	wantRefused(t, tryStart(t, localdb.Options{DataDir: dir}), "PostgreSQL 17", "needs 18", old)
+	wantRefused(t, tryStart(t, localdb.Options{DataDir: dir, Fast: true}), "PostgreSQL 17", "needs 18", old)
 }
 
 func TestALostPasswordFileIsNamed(t *testing.T) {
 	t.Parallel()
 	dir := dataDir(t)
-	mustStop(t, mustStart(t, localdb.Options{DataDir: dir}))
+	mustStop(t, mustStart(t, localdb.Options{DataDir: dir, Fast: true}))
 	file := filepath.Join(dir, "postgres-password")
 	if err := os.WriteFile(file, []byte("wrong\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	wantRefused(t, tryStart(t, localdb.Options{DataDir: dir}), "refuses the password", file)
+	wantRefused(t, tryStart(t, localdb.Options{DataDir: dir, Fast: true}), "refuses the password", file)
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
-	wantRefused(t, tryStart(t, localdb.Options{DataDir: dir}), "missing", file)
+	wantRefused(t, tryStart(t, localdb.Options{DataDir: dir, Fast: true}), "missing", file)
 }
 
 func TestAnInterruptedFirstStartIsCleanedUp(t *testing.T) {
@@ -366,7 +366,7 @@ func TestAnInterruptedFirstStartIsCleanedUp(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(dir, "pg18.new", "base"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	mustStart(t, localdb.Options{DataDir: dir})
+	mustStart(t, localdb.Options{DataDir: dir, Fast: true})
 	if _, err := os.Stat(filepath.Join(dir, "pg18.new")); err == nil {
 		t.Error("the half-made cluster is still there")
 	}
@@ -379,7 +379,7 @@ func TestAStartThatIsBrokenOffLeavesNothingInTheWay(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		failed := make(chan error, 1)
 		go func() {
-			s, err := localdb.Start(ctx, localdb.Options{DataDir: dir, Log: slog.New(slog.DiscardHandler)})
+			s, err := localdb.Start(ctx, localdb.Options{DataDir: dir, Fast: true, Log: slog.New(slog.DiscardHandler)})
 			if err == nil {
 				err = errors.Join(errors.New("it was ready first"), s.Stop(context.Background()))
 			}
@@ -391,13 +391,13 @@ func TestAStartThatIsBrokenOffLeavesNothingInTheWay(t *testing.T) {
 			t.Fatalf("got %v", err)
 		}
 	}
-	mustStart(t, localdb.Options{DataDir: dir})
+	mustStart(t, localdb.Options{DataDir: dir, Fast: true})
 }
 
 func TestALongDataPathStillHasAShortSocket(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(dataDir(t), strings.Repeat("long", 40))
-	s := mustStart(t, localdb.Options{DataDir: dir})
+	s := mustStart(t, localdb.Options{DataDir: dir, Fast: true})
 	conf, err := pgx.ParseConfig(s.URL())
 	if err != nil {
 		t.Fatal(err)
@@ -418,7 +418,7 @@ func TestTheEnvironmentOfTheAppDoesNotReachTheDatabase(t *testing.T) {
 	t.Setenv("PGPORT", "1")
 	t.Setenv("PGOPTIONS", "-c nonsense=1")
 	dir := dataDir(t)
-	mustStart(t, localdb.Options{DataDir: dir})
+	mustStart(t, localdb.Options{DataDir: dir, Fast: true})
 	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", serverPID(t, dir)))
 	if err != nil || bytes.Contains(env, []byte("PGOPTIONS")) || bytes.Contains(env, []byte("LANG")) {
 		t.Errorf("%q %v", env, err)

@@ -24,7 +24,7 @@ func TestAsRootTheDatabaseRunsAsNobody(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
 	dir := dataDir(t)
-	mustStart(t, localdb.Options{DataDir: dir})
+	mustStart(t, localdb.Options{DataDir: dir, Fast: true})
 	info, err := os.Stat(filepath.Join(dir, "pg18"))
 	if err != nil {
 		t.Fatal(err)
@@ -77,7 +77,7 @@ func TestAsRootClosedBinariesWithoutLinksAreCopiedAndCompleted(t *testing.T) {
 	if out, err := exec.Command("find", filepath.Join(closed, "native"), "-type", "l", "-delete").CombinedOutput(); err != nil {
 		t.Fatalf("%v %s", err, out)
 	}
-	s := mustStart(t, localdb.Options{DataDir: dataDir(t), Binaries: filepath.Join(closed, "native")})
+	s := mustStart(t, localdb.Options{DataDir: dataDir(t), Fast: true, Binaries: filepath.Join(closed, "native")})
 	exe, err := os.Readlink("/proc/" + pidOf(t, s) + "/exe")
 	if err != nil || !strings.HasPrefix(exe, "/var/lib/scratchpaper-postgres-") {
 		t.Errorf("it runs %s: %v", exe, err)
@@ -92,7 +92,7 @@ func TestAFullDiskGetsOneSentence(t *testing.T) {
 		t.Skipf("no tmpfs may be mounted here: %v", err)
 	}
 	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
-	wantRefused(t, tryStart(t, localdb.Options{DataDir: dir}), "disk is full", "DATA_DIR")
+	wantRefused(t, tryStart(t, localdb.Options{DataDir: dir, Fast: true}), "disk is full", "DATA_DIR")
 }
 
 func pidOf(t *testing.T, s *localdb.Server) string {

@@ -83,7 +83,7 @@ export class Columns extends EventTarget {
 		for (const [i, column] of this.shown.entries()) {
 			const width = this.widthOf(i);
 			this.lefts.push(left);
-			rules.push(`.g [data-c="${column.number}"] { left: ${left}px; width: ${width}px; display: flex }`);
+			rules.push(`.g [data-c="${column.number}"] { left: ${left}px; width: ${width}px }`);
 			if (i === 0) rules.push(`.g [data-c="${column.number}"]:not(#\\#) { position: sticky; z-index: 2 }`);
 			left += width;
 		}

@@ -327,7 +327,7 @@ export class Commands {
 		if (words) words.textContent = `What you paste has ${records(n)} more than there are below this cell.`;
 		dialog.returnValue = 'cancel';
 		openDialog('more-rows');
-		dialog.querySelector('button[value=create]')?.focus();
+		/** @type {HTMLElement | null} */ (dialog.querySelector('button[value=create]'))?.focus();
 		return new Promise((resolve) => dialog.addEventListener('close', () => {
 			this.grid.el.focus({ preventScroll: true });
 			resolve(dialog.returnValue || 'cancel');

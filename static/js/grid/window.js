@@ -143,10 +143,10 @@ export class RowWindow extends EventTarget {
 		for (const block of this.blocks.values()) this.#place(block);
 		if (this.grid.total === 0 || !this.grid.order) return;
 		this.#ask(first, last);
-		cancelIdleCallback?.(this.#idle);
+		never(this.#idle);
 		this.#idle = soon(() => {
 			const [a, b] = this.#around(first, last);
-			this.#ask(a, b);
+			if (this.grid.order) this.#ask(a, b);
 		});
 	}
 
@@ -420,5 +420,11 @@ export function rowsOf(html) {
  * @returns {number}
  */
 function soon(call) {
-	return 'requestIdleCallback' in window ? requestIdleCallback(call, { timeout: 200 }) : window.setTimeout(call, 50);
+	return typeof requestIdleCallback === 'function' ? requestIdleCallback(call, { timeout: 200 }) : setTimeout(call, 50);
+}
+
+/** @param {number} call what soon gave */
+function never(call) {
+	if (typeof cancelIdleCallback === 'function') cancelIdleCallback(call);
+	else clearTimeout(call);
 }

@@ -1,0 +1,221 @@
+package handlers
+
+import (
+	"context"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
+
+	"scratchpaper/store"
+)
+
+// browser is a real Chromium on a page of the site.
+type browser struct {
+	*site
+	t   *testing.T
+	ctx context.Context
+}
+
+func mustBrowser(t *testing.T, s *site, width int64) *browser {
+	t.Helper()
+	ctx, cancel := chromedp.NewContext(context.Background())
+	t.Cleanup(cancel)
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatalf("a browser is needed (chromium): %v", err)
+	}
+	ctx, stop := context.WithTimeout(ctx, 2*time.Minute)
+	t.Cleanup(stop)
+	b := &browser{s, t, ctx}
+	b.must(chromedp.EmulateViewport(width, 900))
+	return b
+}
+
+func (b *browser) must(steps ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	if err := chromedp.Do(b.ctx, steps...); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *browser) open(path string) {
+	b.t.Helper()
+	b.must(chromedp.Navigate(b.URL + path))
+}
+
+// until waits for a condition in the page.
+func (b *browser) until(what, condition string) {
+	b.t.Helper()
+	deadline := time.Now().Add(15 * time.Second)
+	for time.Now().Before(deadline) {
+		ok, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool]("Boolean("+condition+")"))
+		if err == nil && ok {
+			return
+		}
+		time.Sleep(30 * time.Millisecond) // between two looks at the condition
+	}
+	html, _ := chromedp.Run(b.ctx, chromedp.Evaluate[string]("document.querySelector('main').innerText.slice(0, 2000)"))
+	b.t.Fatalf("%s did not come; the page says:\n%s", what, html)
+}
+
+// violations asks axe, and whether the page is wider than the window.
+func (b *browser) violations(axe string) string {
+	b.t.Helper()
+	found, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](axe+`;axe.run(document).then(r =>
+		r.violations.map(v => v.id + ': ' + v.nodes.slice(0, 3).map(n => n.html.slice(0, 160)).join(' | ')).join('\n')
+		+ (document.documentElement.scrollWidth > innerWidth ? 'wider than the window: ' + document.documentElement.scrollWidth : ''))`, chromedp.EvalAwaitPromise))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return found
+}
+
+func mustAxe(t *testing.T) string {
+	t.Helper()
+	axe, err := os.ReadFile("../node_modules/axe-core/axe.min.js")
+	if err != nil {
+		t.Fatalf("axe-core is needed (npm ci): %v", err)
+	}
+	return string(axe)
+}
+
+func TestPagesCanBeReadByEverybody(t *testing.T) {
+	t.Parallel()
+	s := mustSite(t)
+	axe, con := mustAxe(t), s.mustConnect(t)
+	j, err := s.store.Enqueue(t.Context(), s.by, store.NewJob{Kind: "refresh", Label: "Refresh Spring"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := s.upload(t, "prices.csv", "name;price\nBlue;29,00\n").header.Get("Location")
+	b := mustBrowser(t, s, 1440)
+	pages := []string{"/", "/connections", "/connections/new", "/connections/new/postgres", "/connections/" + con, "/snapshots/new?connection=" + con,
+		"/jobs", "/jobs/" + j.ID, file, "/settings", "/gallery", "/nope"}
+	for _, width := range []int64{1440, 390} {
+		b.must(chromedp.EmulateViewport(width, 900))
+		for _, theme := range []string{"light", "dark"} {
+			b.must(chromedp.ActionFunc(func(ctx context.Context) error { return setTheme(ctx, b.URL, theme) }))
+			for _, path := range pages {
+				b.open(path)
+				if found := b.violations(axe); found != "" {
+					t.Errorf("%s at %d, %s: %s", path, width, theme, found)
+				}
+			}
+		}
+	}
+}
+
+func setTheme(ctx context.Context, url, theme string) error {
+	return network.SetCookie("theme", theme).WithURL(url).Do(ctx)
+}
+
+func TestTheFormStaysWithWhatWasWrong(t *testing.T) {
+	t.Parallel()
+	s := mustSite(t)
+	b := mustBrowser(t, s, 1440)
+	b.open("/connections/new/postgres")
+	b.must(chromedp.SendKeys(chromedp.CSS("#field-host"), "db.example.org"), chromedp.SetValue(chromedp.CSS("#field-port"), "99999"),
+		chromedp.Click(chromedp.CSS("button[value=save]")))
+	b.until("the message at the port", "document.querySelector('#field-port-error')?.textContent.includes('1 to 65535') && document.querySelector('#field-name-error')")
+	b.until("what was typed", "document.querySelector('#field-host').value === 'db.example.org'")
+	b.until("no message in the corner", "document.querySelectorAll('#toasts > *').length === 0")
+}
+
+func TestTheFormConnectsAndLeadsOn(t *testing.T) {
+	t.Parallel()
+	s := mustSite(t)
+	b := mustBrowser(t, s, 1440)
+	b.open("/connections/new/postgres")
+	for name, v := range s.connection() {
+		if name == "name" || name == "host" || name == "port" || name == "database" || name == "user" || name == "password" || name == "sslmode" {
+			b.must(chromedp.SetValue(chromedp.CSS("#field-"+name), v[0]))
+		}
+	}
+	b.must(chromedp.Click(chromedp.CSS("button[value=test]")))
+	b.until("the service's yes", "document.querySelector('#connection-form [role=status]')?.textContent.includes('It works')")
+	password, _ := s.service.User.Password()
+	b.must(chromedp.SetValue(chromedp.CSS("#field-password"), password), chromedp.Click(chromedp.CSS("button[value=save]")))
+	b.until("the tables", "location.pathname === '/snapshots/new' && document.body.innerText.includes('kettles')")
+	b.must(chromedp.Click(chromedp.CSS("form[data-choose] button:not([type=button])")))
+	b.until("the snapshot", "location.pathname.startsWith('/snapshots/snp_')")
+}
+
+func TestTheKeyboardReachesEverything(t *testing.T) {
+	t.Parallel()
+	s := mustSite(t)
+	b := mustBrowser(t, s, 1440)
+	b.open("/")
+	b.until("the scripts", "document.querySelector('[data-needs-script]') && !document.querySelector('[data-needs-script]').hidden")
+	b.must(ctrl("k", "KeyK", 75))
+	b.until("the palette", "document.querySelector('#palette').open && document.querySelectorAll('#palette-list li').length > 5")
+	b.must(chromedp.SendKeys(chromedp.CSS("#palette input"), "setti\r"))
+	b.until("the settings", "location.pathname === '/settings' && document.readyState === 'complete'")
+	b.until("the person's zone", "document.querySelector('[data-browser=zone]').textContent === Intl.DateTimeFormat().resolvedOptions().timeZone")
+	b.must(chromedp.Click(chromedp.CSS("section button[value=dark]")))
+	b.until("the dark", "document.documentElement.dataset.theme === 'dark' && document.cookie.includes('theme=dark')")
+	b.must(ctrl("/", "Slash", 191))
+	b.until("the keys", "document.querySelector('#keys').open")
+}
+
+// ctrl presses a key with Ctrl held.
+func ctrl(key, code string, virtual int64) chromedp.Action[chromedp.Void] {
+	return chromedp.ActionFunc(func(ctx context.Context) error {
+		press := func(kind input.KeyType) error {
+			return input.DispatchKeyEvent(kind).WithModifiers(input.ModifierCtrl).WithKey(key).WithCode(code).WithWindowsVirtualKeyCode(virtual).Do(ctx)
+		}
+		if err := press(input.KeyRawDown); err != nil {
+			return err
+		}
+		return press(input.KeyUp)
+	})
+}
+
+func TestAJobMovesWhileItIsLookedAt(t *testing.T) {
+	t.Parallel()
+	s := mustSite(t)
+	ctx := t.Context()
+	j, err := s.store.Enqueue(ctx, s.by, store.NewJob{Kind: "refresh", Label: "Refresh Spring"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := mustBrowser(t, s, 1440)
+	b.open("/jobs/" + j.ID)
+	b.until("the queued job", "document.querySelector('#job').dataset.state === 'queued'")
+	taken, _, err := s.store.TakeJob(ctx, j.ID, "worker", time.Minute)
+	if err != nil || taken == nil {
+		t.Fatalf("the job was not taken: %v", err)
+	}
+	total := int64(400)
+	taken.Progress = store.Progress{Done: 100, Total: &total, Rate: 50}
+	if err := s.store.SaveProgress(ctx, taken); err != nil {
+		t.Fatal(err)
+	}
+	b.until("the progress", "document.querySelector('#job progress').value === 25 && document.querySelector('#jobs-now').innerText.includes('1 job')")
+	b.until("the tab's title", "document.title.startsWith('25 %')")
+	taken.Progress.Done = 400
+	if err := s.store.EndSlice(ctx, taken, store.JobEnd{State: "done"}); err != nil {
+		t.Fatal(err)
+	}
+	b.until("the end", "document.querySelector('#job').dataset.state === 'done' && document.title.startsWith('done')")
+}
+
+func TestAnErrorIsSaidInTheCornerAndNothingIsReplaced(t *testing.T) {
+	t.Parallel()
+	s := mustSite(t)
+	con := s.mustConnect(t)
+	b := mustBrowser(t, s, 1440)
+	b.open("/connections/" + con)
+	if err := s.store.DeleteConnection(t.Context(), s.by, con); err != nil {
+		t.Fatal(err)
+	}
+	b.must(chromedp.Click(chromedp.CSS("#health button")))
+	b.until("the sentence", "document.querySelector('#toasts [role=alert]')?.textContent.includes('not here')")
+	b.until("the page as it was", "document.querySelector('#health button').textContent.trim() === 'Test'")
+	if found := b.violations(mustAxe(t)); strings.TrimSpace(found) != "" {
+		t.Error(found)
+	}
+}

@@ -1,0 +1,168 @@
+package handlers
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/jackc/pgx/v5"
+	"github.com/redis/go-redis/v9"
+
+	"scratchpaper/connectors"
+	"scratchpaper/connectors/postgres"
+	"scratchpaper/internal/core"
+	"scratchpaper/internal/events"
+	"scratchpaper/internal/localdb/testdb"
+	"scratchpaper/migrations"
+	"scratchpaper/store"
+)
+
+// site is the app's pages over a real database, and a service to connect to.
+type site struct {
+	*httptest.Server
+	store   *store.Store
+	by      core.Actor
+	service *url.URL
+}
+
+type plainBox struct{}
+
+func (plainBox) Seal(p []byte, _, _, _ string) ([]byte, error)   { return p, nil }
+func (plainBox) Unseal(p []byte, _, _, _ string) ([]byte, error) { return p, nil }
+
+const serviceTables = `create table kettles (id int primary key, title text not null, price numeric(6,2));
+	insert into kettles select n, 'Kettle ' || n, n from generate_series(1, 20) n; analyze kettles;
+	create table log (line text)`
+
+func mustSite(t *testing.T) *site {
+	t.Helper()
+	ctx := t.Context()
+	address := testdb.Prepared(t, "pages", func(ctx context.Context, url string) error {
+		cfg, err := pgx.ParseConfig(url)
+		if err != nil {
+			return err
+		}
+		_, err = migrations.Up(ctx, cfg)
+		return err
+	})
+	pool, err := store.Connect(ctx, address, 8, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	serviceURL := testdb.URL(t)
+	if _, err := testdb.Pool(t, serviceURL).Exec(ctx, serviceTables); err != nil {
+		t.Fatal(err)
+	}
+	service, err := url.Parse(testdb.TCP(t, serviceURL))
+	if err != nil {
+		t.Fatal(err)
+	}
+	quiet := slog.New(slog.DiscardHandler)
+	rdb := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr()})
+	t.Cleanup(func() { _ = rdb.Close() })
+	hub := events.New(rdb, quiet)
+	go func() { _ = hub.Run(context.WithoutCancel(ctx)) }()
+	t.Cleanup(hub.Stop)
+	s := &site{by: core.Local(), service: service, store: store.New(store.Options{Pool: pool, Notifier: hub, Sealer: plainBox{}, Log: quiet})}
+	s.Server = httptest.NewServer(New(Deps{Store: s.store, Hub: hub, Connectors: []connectors.Connector{postgres.New()},
+		Dial: (&net.Dialer{}).DialContext, Log: quiet, Config: Config{Dev: true}}))
+	t.Cleanup(func() { hub.StopStreams(); s.Close() })
+	s.Client().CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return s
+}
+
+// answer is what a browser got.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func (s *site) do(t *testing.T, method, path string, form url.Values, header ...string) answer {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, s.URL+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Accept", "text/html")
+	if method == http.MethodPost {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	if host := req.Header.Get("Host"); host != "" {
+		req.Host = host
+	}
+	res, err := s.Client().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer{res.StatusCode, res.Header, string(body)}
+}
+
+func (s *site) get(t *testing.T, path string, header ...string) answer {
+	t.Helper()
+	return s.do(t, http.MethodGet, path, nil, header...)
+}
+
+func (s *site) post(t *testing.T, path string, form url.Values, header ...string) answer {
+	t.Helper()
+	return s.do(t, http.MethodPost, path, form, header...)
+}
+
+// connection is the form's values for the service, with changes as pairs.
+func (s *site) connection(changes ...string) url.Values {
+	password, _ := s.service.User.Password()
+	v := url.Values{"connector": {"postgres"}, "name": {"Shop"}, "host": {s.service.Hostname()}, "port": {s.service.Port()},
+		"database": {strings.TrimPrefix(s.service.Path, "/")}, "user": {s.service.User.Username()}, "password": {password}, "sslmode": {"disable"}, "action": {"save"}}
+	for i := 0; i+1 < len(changes); i += 2 {
+		v.Set(changes[i], changes[i+1])
+	}
+	return v
+}
+
+// mustConnect connects the service by the form and gives the connection's id.
+func (s *site) mustConnect(t *testing.T) string {
+	t.Helper()
+	a := s.post(t, "/connections", s.connection())
+	id, ok := strings.CutPrefix(a.header.Get("Location"), "/snapshots/new?connection=")
+	if a.status != http.StatusSeeOther || !ok {
+		t.Fatalf("the form answered %d %q\n%s", a.status, a.header.Get("Location"), a.body)
+	}
+	return id
+}
+
+func (a answer) is(t *testing.T, status int, parts ...string) {
+	t.Helper()
+	if a.status != status {
+		t.Errorf("status is %d, want %d\n%s", a.status, status, a.body)
+	}
+	for _, p := range parts {
+		if !strings.Contains(a.body, p) {
+			t.Errorf("there is no %q in\n%s", p, a.body)
+		}
+	}
+}
+
+func (a answer) lacks(t *testing.T, parts ...string) {
+	t.Helper()
+	for _, p := range parts {
+		if strings.Contains(a.body, p) {
+			t.Errorf("there is %q in\n%s", p, a.body)
+		}
+	}
+}
