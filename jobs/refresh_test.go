@@ -2,8 +2,6 @@ package jobs
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"testing"
 	"time"
 
@@ -61,33 +59,16 @@ func TestADownloadGoesOnExactlyWhereItsWorkerDied(t *testing.T) {
 			s := newShelf(1000)
 			s.page = 100
 			l := mustLibrary(t, s)
-			dead, wake := make(chan struct{}), make(chan struct{})
-			n := 0
-			l.options.Timings.Slice = time.Minute
-			first := l.options
-			first.Fault = func(at string) {
-				if at != point {
-					return
-				}
-				if n++; n == 4 || point == "download.ended" {
-					close(dead)
-					<-wake // the process is stopped, as by a debugger or a laptop's lid, and comes back when its lease is gone
-				}
+			nth := 4
+			if point == "download.ended" {
+				nth = 1
 			}
-			// The first worker does not renew: its process is stopped.
-			first.Timings.Renew = time.Hour
-			r := New(first)
-			if err := r.Start(); err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(r.Stop)
-			l.SetWaker(r.Wake)
+			dead, wake := l.startFrozen(t, point, nth)
 			sn, j := l.snapshot(t)
 			<-dead
 			l.start(t)
 			l.ends(t, j.ID, "done")
-			close(wake)
-			r.Stop()
+			wake()
 			tb := l.table(t, sn)
 			wantCount(t, "records", tb.Counts.Records, 1000)
 			rows, err := l.FirstRows(t.Context(), l.by, tb.Ref(), store.View{}, 2000, store.RowOptions{})
@@ -162,15 +143,15 @@ func TestARefreshMergesThreeWays(t *testing.T) {
 	remove := func(s *shelf) { s.remove(1) }
 	same := func(*shelf) {}
 	for name, steps := range map[string][]step{
-		"nothing happened":           {{nothing, same, after{title: "Book 1"}, store.MergeCounts{}, [4]int64{3, 0, 0, 0}}},
-		"edited here":                {{edit("mine"), same, after{title: "mine", base: "Book 1"}, store.MergeCounts{}, [4]int64{3, 1, 0, 0}}},
-		"changed there":              {{nothing, put("theirs"), after{title: "theirs"}, store.MergeCounts{Changed: 1}, [4]int64{3, 0, 0, 0}}},
-		"another field there":        {{edit("mine"), func(s *shelf) { s.put(1, "Book 1", "12") }, after{title: "mine", base: "Book 1"}, store.MergeCounts{Changed: 1}, [4]int64{3, 1, 0, 0}}},
-		"changed to the same":        {{edit("equal"), put("equal"), after{title: "equal"}, store.MergeCounts{}, [4]int64{3, 0, 0, 0}}},
-		"changed on both sides":      {{edit("mine"), put("theirs"), after{title: "mine", base: "Book 1", conflict: "theirs"}, store.MergeCounts{Conflicts: 1}, [4]int64{3, 1, 0, 1}}},
-		"deleted there, clean here":  {{nothing, remove, after{gone: true}, store.MergeCounts{Deleted: 1}, [4]int64{2, 0, 0, 0}}},
-		"deleted on both sides":      {{deleted, remove, after{gone: true}, store.MergeCounts{Deleted: 1}, [4]int64{2, 0, 0, 0}}},
-		"deleted here":               {{deleted, same, after{title: "Book 1", state: core.Deleted}, store.MergeCounts{}, [4]int64{2, 0, 1, 0}}},
+		"nothing happened":          {{nothing, same, after{title: "Book 1"}, store.MergeCounts{}, [4]int64{3, 0, 0, 0}}},
+		"edited here":               {{edit("mine"), same, after{title: "mine", base: "Book 1"}, store.MergeCounts{}, [4]int64{3, 1, 0, 0}}},
+		"changed there":             {{nothing, put("theirs"), after{title: "theirs"}, store.MergeCounts{Changed: 1}, [4]int64{3, 0, 0, 0}}},
+		"another field there":       {{edit("mine"), func(s *shelf) { s.put(1, "Book 1", "12") }, after{title: "mine", base: "Book 1"}, store.MergeCounts{Changed: 1}, [4]int64{3, 1, 0, 0}}},
+		"changed to the same":       {{edit("equal"), put("equal"), after{title: "equal"}, store.MergeCounts{}, [4]int64{3, 0, 0, 0}}},
+		"changed on both sides":     {{edit("mine"), put("theirs"), after{title: "mine", base: "Book 1", conflict: "theirs"}, store.MergeCounts{Conflicts: 1}, [4]int64{3, 1, 0, 1}}},
+		"deleted there, clean here": {{nothing, remove, after{gone: true}, store.MergeCounts{Deleted: 1}, [4]int64{2, 0, 0, 0}}},
+		"deleted on both sides":     {{deleted, remove, after{gone: true}, store.MergeCounts{Deleted: 1}, [4]int64{2, 0, 0, 0}}},
+		"deleted here":              {{deleted, same, after{title: "Book 1", state: core.Deleted}, store.MergeCounts{}, [4]int64{2, 0, 1, 0}}},
 		"deleted here, changed there": {{deleted, put("theirs"), after{title: "Book 1", state: core.Deleted, conflict: "theirs", record: "changed_there"}, store.MergeCounts{Conflicts: 1}, [4]int64{2, 0, 1, 1}},
 			{nothing, same, after{title: "Book 1", state: core.Deleted, conflict: "theirs", record: "changed_there"}, store.MergeCounts{}, [4]int64{2, 0, 1, 1}},
 			{nothing, put("Book 1"), after{title: "Book 1", state: core.Deleted}, store.MergeCounts{}, [4]int64{2, 0, 1, 0}}},
@@ -239,7 +220,7 @@ func TestARefreshAsksOnlyForWhatDiffers(t *testing.T) {
 	s.abilities = "versions"
 	l, sn := downloaded(t, s)
 	s.mu.Lock()
-	s.shelf().read = 0
+	s.read = 0
 	s.mu.Unlock()
 	for _, i := range []int{3, 50, 51, 52, 53, 54, 55, 56, 57, 58} {
 		s.put(i, "changed", "11")
@@ -257,8 +238,6 @@ func TestARefreshAsksOnlyForWhatDiffers(t *testing.T) {
 		t.Errorf("a second refresh read %d records and did %+v", s.read-10, sum)
 	}
 }
-
-func (s *shelf) shelf() *shelf { return s }
 
 func TestManyRemovalsWaitForAPerson(t *testing.T) {
 	t.Parallel()
@@ -357,29 +336,45 @@ func TestAShortAnswerDeletesNothing(t *testing.T) {
 	}
 }
 
-func TestARefreshThatDiesAfterReadingRemovesNothingThatIsThere(t *testing.T) {
+func TestARefreshGoesOnWhereItsWorkerDied(t *testing.T) {
 	t.Parallel()
-	s := newShelf(60)
-	s.page = 10
-	l, sn := downloaded(t, s)
-	s.remove(5)
-	var once bool
-	second := l.options
-	second.Fault = func(at string) {
-		if at == "download.ended" || at == "refresh.removed" {
-			if !once {
-				once = true
-				panic(errors.New("killed"))
-			}
-		}
-	}
-	// Two refreshes: the first dies right after a commit; a panic fails it, so its lease ends as by a crash.
-	j := l.refresh(t, sn)
-	l.ends(t, j.ID, "done")
-	wantCount(t, "records", l.table(t, sn).Counts.Records, 59)
-	for i := range 60 {
-		if i != 5 && l.row(t, sn, i) == nil {
-			t.Errorf("book %d is gone", i)
+	for _, abilities := range []string{"plain", "versions"} {
+		for point, nth := range map[string]int{"download.merged": 3, "refresh.removed": 1, "download.ended": 1} {
+			t.Run(abilities+"/"+point, func(t *testing.T) {
+				t.Parallel()
+				s := newShelf(60)
+				s.page, s.abilities = 10, abilities
+				l := mustLibrary(t, s)
+				r := l.start(t)
+				sn, download := l.snapshot(t)
+				l.ends(t, download.ID, "done")
+				r.Stop()
+				s.remove(5)
+				s.put(1, "theirs", "10")
+				l.setTitle(t, sn, 1, "mine")
+				s.put(40, "changed", "10")
+				dead, wake := l.startFrozen(t, point, nth)
+				j := l.refresh(t, sn)
+				<-dead
+				l.start(t)
+				sum := sums(t, l.ends(t, j.ID, "done"))
+				wake()
+				if sum.MergeCounts != (store.MergeCounts{Changed: 1, Deleted: 1, Conflicts: 1}) {
+					t.Errorf("the summary is %+v", sum.MergeCounts)
+				}
+				c := l.table(t, sn).Counts
+				wantCount(t, "records", c.Records, 59)
+				wantCount(t, "conflicts", c.Conflicts, 1)
+				if r := l.mustRow(t, sn, 1); r.Values[0].Text != "mine" || len(r.Conflicts) != 1 {
+					t.Errorf("the edited record is %+v", r)
+				}
+				if n, _ := l.batches(t, sn, "refresh"); n != 1 {
+					t.Errorf("one refresh is %d lines of the history", n)
+				}
+				if left := l.seenRows(t, sn); left != 0 {
+					t.Errorf("%d pages of seen ids are left behind", left)
+				}
+			})
 		}
 	}
 }
@@ -418,5 +413,3 @@ func TestAPageIsAsLargeAsItsMergeIsQuick(t *testing.T) {
 		}
 	}
 }
-
-var _ = fmt.Sprint

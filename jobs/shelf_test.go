@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -301,6 +302,43 @@ func (l *library) start(t *testing.T) *Runner {
 	t.Cleanup(r.Stop)
 	l.SetWaker(r.Wake)
 	return r
+}
+
+// startFrozen adds a process that stops at the nth time it reaches a point, as under a debugger or a laptop's lid: it holds
+// its lease until that runs out. dead is closed when it has stopped; wake lets it go on and waits for its end.
+func (l *library) startFrozen(t *testing.T, point string, nth int) (dead chan struct{}, wake func()) {
+	t.Helper()
+	dead, goOn := make(chan struct{}), make(chan struct{})
+	o := l.options
+	o.Timings.Renew = time.Hour // a stopped process renews nothing
+	var n atomic.Int64
+	o.Fault = func(at string) {
+		if at == point && n.Add(1) == int64(nth) {
+			close(dead)
+			<-goOn
+		}
+	}
+	r := New(o)
+	if err := r.Start(); err != nil {
+		t.Fatal(err)
+	}
+	l.SetWaker(r.Wake)
+	var once sync.Once
+	wake = func() {
+		once.Do(func() { close(goOn) })
+		r.Stop()
+	}
+	t.Cleanup(wake)
+	return dead, wake
+}
+
+// seenRows counts what refreshes keep of seen ids.
+func (l *library) seenRows(t *testing.T, sn store.Snapshot) (n int) {
+	t.Helper()
+	if err := l.Pool().QueryRow(t.Context(), "select count(*) from "+pgx.Identifier{sn.Schema, "_seen"}.Sanitize()).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 func (l *library) wait(t *testing.T, what string, has func() bool) {

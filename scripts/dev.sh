@@ -7,7 +7,7 @@ mark=bin/.dev-mark
 child=
 
 sources() {
-	find . \( -path ./node_modules -o -path ./.git -o -path ./bin \) -prune -o -type f \
+	find . \( -path ./node_modules -o -path ./.git -o -path ./bin -o -path ./static/vendor \) -prune -o -type f \
 		\( -name '*.go' -o -name '*.templ' -o -name '*.js' -o -name '*.css' -o -name '*.sql' -o -name go.mod -o -name .env \) \
 		! -name '*_templ.go' ! -name app.css "$@" -print
 }

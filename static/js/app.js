@@ -130,19 +130,9 @@ document.addEventListener('htmx:response:error', (event) => {
 	const ctx = /** @type {CustomEvent} */ (event).detail?.ctx;
 	const source = ctx?.sourceElement;
 	if (source instanceof Element && source.hasAttribute('data-live')) return; // it comes again by itself
-	if (source instanceof Element && [...source.attributes].some((a) => a.name.startsWith('hx-status:') && matches(a.name.slice(10), ctx.response?.status))) return;
+	if (source instanceof Element && source.hasAttribute(`hx-status:${ctx.response?.status}`)) return; // it is shown in its place
 	toast('error', sentenceOf(ctx?.text ?? '') || 'The server refused that and did not say why.');
 });
-
-/**
- * Whether a status is one of a pattern as "422" or "4xx".
- *
- * @param {string} pattern
- * @param {number} status
- */
-function matches(pattern, status) {
-	return String(status) === pattern || pattern === `${String(status)[0]}xx`;
-}
 
 document.addEventListener('htmx:error', (event) => {
 	const ctx = /** @type {CustomEvent} */ (event).detail?.ctx;

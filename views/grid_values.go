@@ -1,0 +1,136 @@
+package views
+
+import (
+	"context"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/a-h/templ"
+
+	"scratchpaper/internal/core"
+	"scratchpaper/internal/worddiff"
+)
+
+// The inside of a cell is written here and not in a template: its text is the value, to the last space, and templates put
+// white space between their parts.
+
+// written makes a component of HTML that is ready; every value in it has been escaped.
+func written(html string) templ.Component {
+	return templ.ComponentFunc(func(_ context.Context, w io.Writer) error {
+		_, err := io.WriteString(w, html)
+		return err
+	})
+}
+
+// cellInside renders a cell's newest suggestion as a change, else its value.
+func cellInside(c GridCell, zone *time.Location) templ.Component {
+	if len(c.Suggestions) > 0 {
+		return DiffLine(c.Column.Type, c.Suggestions[0].Before, c.Suggestions[0].After)
+	}
+	return gridValue(c.Column.Type, c.Value, c.Cut, zone)
+}
+
+// mostPills and mostThumbs bound what one cell draws of a list.
+const (
+	mostPills  = 6
+	mostThumbs = 3
+)
+
+// gridValue renders a value as its type is shown; null and the empty text are empty, and the style sheet marks them.
+func gridValue(t core.ColumnType, v core.Value, cut bool, zone *time.Location) templ.Component {
+	if nameless(v) {
+		return written("")
+	}
+	switch t {
+	case core.Checkbox:
+		return written(`<span class="sr">` + templ.EscapeString(v.Text) + `</span>`)
+	case core.Choice:
+		return written(pill(v.Text))
+	case core.Choices:
+		return written(pills(v.List))
+	case core.Images:
+		return written(thumbs(v.List))
+	case core.DateTime:
+		return written(templ.EscapeString(zoned(v.Text, zone)))
+	}
+	html := templ.EscapeString(v.Plain())
+	if cut {
+		html += "…"
+	}
+	return written(html)
+}
+
+func pill(s string) string {
+	class := "pill"
+	if tone := pillTone(s); tone != "" {
+		class += " " + tone
+	}
+	return `<span class="` + class + `">` + templ.EscapeString(s) + `</span>`
+}
+
+func pills(list []string) string {
+	var b strings.Builder
+	for i, s := range list {
+		if i == mostPills {
+			b.WriteString("+" + strconv.Itoa(len(list)-mostPills))
+			break
+		}
+		b.WriteString(pill(s))
+	}
+	return b.String()
+}
+
+func thumbs(list []string) string {
+	var b strings.Builder
+	for i, s := range list {
+		if i == mostThumbs {
+			b.WriteString("+" + strconv.Itoa(len(list)-mostThumbs))
+			break
+		}
+		if picture(s) {
+			b.WriteString(`<img class="thumb" alt="" loading="lazy" decoding="async" referrerpolicy="no-referrer" src="` + templ.EscapeString(s) + `">`)
+		} else {
+			b.WriteString(templ.EscapeString(s) + " ")
+		}
+	}
+	return b.String()
+}
+
+// DiffLine renders a change on one line: word by word for texts, old and new for everything else.
+func DiffLine(t core.ColumnType, before, after core.Value) templ.Component {
+	return written(diffHTML(t, before, after, true))
+}
+
+// DiffText renders a change in full.
+func DiffText(t core.ColumnType, before, after core.Value) templ.Component {
+	return written(diffHTML(t, before, after, false))
+}
+
+func diffHTML(t core.ColumnType, before, after core.Value, oneLine bool) string {
+	if !wordwise(t, before, after) {
+		return diffSide("del", before, oneLine) + " " + diffSide("ins", after, oneLine)
+	}
+	var b strings.Builder
+	for _, p := range wordDiff(before.Plain(), after.Plain(), oneLine) {
+		text := templ.EscapeString(p.Text)
+		switch p.Op {
+		case worddiff.Deleted:
+			text = "<del>" + text + "</del>"
+		case worddiff.Inserted:
+			text = "<ins>" + text + "</ins>"
+		}
+		b.WriteString(text)
+	}
+	return b.String()
+}
+
+// diffSide renders one side of a change that is shown as a whole; a value without characters is named, in italics.
+func diffSide(tag string, v core.Value, oneLine bool) string {
+	class := ""
+	if nameless(v) {
+		class = ` class="nil"`
+	}
+	return "<" + tag + class + ">" + templ.EscapeString(diffShown(v, oneLine)) + "</" + tag + ">"
+}
