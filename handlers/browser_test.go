@@ -208,3 +208,22 @@ func TestAnErrorIsSaidInTheCornerAndNothingIsReplaced(t *testing.T) {
 		t.Error(found)
 	}
 }
+
+func TestAFileIsReadAnewWhenAChoiceChanges(t *testing.T) {
+	t.Parallel()
+	s := mustSite(t)
+	at := s.upload(t, "prices.csv", "name;price\nBlue, the kettle;29,00\n").header.Get("Location")
+	b := mustBrowser(t, s, 1440)
+	b.open(at)
+	b.until("two columns", "document.querySelectorAll('#import thead th').length === 2")
+	if _, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](`(() => {
+		const s = document.querySelector('select[name=header]');
+		s.value = 'no';
+		return s.dispatchEvent(new Event('change', {bubbles: true}));
+	})()`)); err != nil {
+		t.Fatal(err)
+	}
+	b.until("the titles as a record", "document.querySelectorAll('#import tbody tr').length === 2 && location.search.includes('header=no')")
+	b.must(chromedp.Click(chromedp.CSS("#import button[type=submit]:not([formmethod])")))
+	b.until("the snapshot", "location.pathname.startsWith('/snapshots/snp_')")
+}

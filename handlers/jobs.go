@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"scratchpaper/internal/core"
+	"scratchpaper/internal/csvfile"
 	"scratchpaper/store"
 	"scratchpaper/views"
 )
@@ -150,6 +152,9 @@ func fillJob(v *views.JobView, j store.Job, sn store.Snapshot) {
 	if j.Kind == "refresh" && j.Ended() {
 		v.Summary = summaryOf(j, address)
 	}
+	if j.Kind == "import" && j.Ended() {
+		v.Skipped = misfitsOf(j)
+	}
 	if j.State == "waiting" && j.WaitingFor == "person" {
 		v.Ask = askOf(j)
 	}
@@ -199,6 +204,30 @@ func summaryOf(j store.Job, address string) []views.SumLine {
 	out := make([]views.SumLine, len(res.Tables))
 	for i, t := range res.Tables {
 		out[i] = views.SumLine{Title: t.Title, Address: address + "/tables/" + t.ID, New: t.New, Changed: t.Changed, Deleted: t.Deleted, Conflicts: t.Conflicts}
+	}
+	return out
+}
+
+// misfitsOf lists what an import could not take as it stood in the file.
+func misfitsOf(j store.Job) []string {
+	var res struct {
+		Misfits int64 `json:"misfits"`
+		First   []struct {
+			Line   int64  `json:"line"`
+			Column string `json:"column"`
+			Reason string `json:"reason"`
+		} `json:"first"`
+		Report csvfile.Report `json:"report"`
+	}
+	if json.Unmarshal(j.Result, &res) != nil {
+		return nil
+	}
+	out := reportNotes(res.Report)
+	for _, m := range res.First {
+		out = append(out, fmt.Sprintf("Line %s, %s: %s It is left empty.", views.Number(m.Line), m.Column, m.Reason))
+	}
+	if more := res.Misfits - int64(len(res.First)); more > 0 {
+		out = append(out, views.Counted(more, "more value does not fit.", "more values do not fit."))
 	}
 	return out
 }

@@ -142,6 +142,8 @@ func TestARefreshMergesThreeWays(t *testing.T) {
 	put := func(title string) func(s *shelf) { return func(s *shelf) { s.put(1, title, "10") } }
 	remove := func(s *shelf) { s.remove(1) }
 	same := func(*shelf) {}
+	shared := mustLibrary(t, nil)
+	shared.start(t)
 	for name, steps := range map[string][]step{
 		"nothing happened":          {{nothing, same, after{title: "Book 1"}, store.MergeCounts{}, [4]int64{3, 0, 0, 0}}},
 		"edited here":               {{edit("mine"), same, after{title: "mine", base: "Book 1"}, store.MergeCounts{}, [4]int64{3, 1, 0, 0}}},
@@ -171,7 +173,9 @@ func TestARefreshMergesThreeWays(t *testing.T) {
 				t.Parallel()
 				s := newShelf(3)
 				s.abilities = abilities
-				l, sn := downloaded(t, s)
+				l := shared.with(t, s)
+				sn, j := l.snapshot(t)
+				l.ends(t, j.ID, "done")
 				for i, st := range steps {
 					st.here(l, t, sn)
 					st.there(s)

@@ -229,6 +229,7 @@ type library struct {
 	con     store.Connection
 	options Options
 	hints   *recorder
+	shelves *sync.Map // by connection
 }
 
 // recorder keeps hints, as a hub would hand them to browsers.
@@ -264,7 +265,7 @@ func brisk() Timings {
 func mustLibrary(t *testing.T, s *shelf) *library {
 	t.Helper()
 	ctx := t.Context()
-	l := &library{by: core.Local(), hints: &recorder{}}
+	l := &library{by: core.Local(), hints: &recorder{}, shelves: &sync.Map{}}
 	l.url = testdb.Prepared(t, "migrated", func(ctx context.Context, url string) error {
 		cfg, err := pgx.ParseConfig(url)
 		if err != nil {
@@ -279,17 +280,29 @@ func mustLibrary(t *testing.T, s *shelf) *library {
 	}
 	t.Cleanup(pool.Close)
 	l.Store = store.New(store.Options{Pool: pool, Sealer: openBox{}, Notifier: l.hints, Log: slog.New(slog.DiscardHandler)})
-	if l.con, err = l.CreateConnection(ctx, l.by, store.NewConnection{Connector: "shelf", Name: "Shelf"}); err != nil {
-		t.Fatal(err)
-	}
+	l = l.with(t, s)
 	mini := miniredis.RunT(t)
 	rdb := redis.NewClient(&redis.Options{Addr: mini.Addr()})
 	t.Cleanup(func() { rdb.Close() })
 	l.options = Options{Store: l.Store, Redis: rdb, Workers: 4, Log: slog.New(slog.DiscardHandler), Timings: brisk(), Kinds: map[string]Kind{},
-		Settings: func(context.Context, core.Actor, string) (connectors.Connector, connectors.Settings, error) {
-			return s, nil, nil
+		Settings: func(_ context.Context, _ core.Actor, id string) (connectors.Connector, connectors.Settings, error) {
+			s, _ := l.shelves.Load(id)
+			return s.(*shelf), nil, nil
 		}}
 	return l
+}
+
+// with gives the same app with another connection, to another shelf.
+func (l *library) with(t *testing.T, s *shelf) *library {
+	t.Helper()
+	con, err := l.CreateConnection(t.Context(), l.by, store.NewConnection{Connector: "shelf", Name: "Shelf"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := *l
+	other.con = con
+	l.shelves.Store(con.ID, s)
+	return &other
 }
 
 // start adds a process of workers.

@@ -15,21 +15,15 @@ import (
 // mergePage merges the staged page with the records that are here: first what happens to each cell into _changes, then the
 // cells from there.
 func (b *batchTxn) mergePage(ctx context.Context, m PageMerge, c *MergeCounts) error {
-	var values []string
-	for _, col := range m.Columns {
-		values = append(values, "("+strconv.Itoa(col.Number)+", "+canonicalExpr(col, "r")+", "+stagedCanonical(col)+")")
-	}
-	joined := ` from page p join ` + dataTable(b.t) + ` r on r._remote_id = p._remote_id
-		cross join lateral (values ` + strings.Join(values, ", ") + `) v(col, now, theirs)
-		cross join lateral (select r._base -> v.col::text as base, r._conflict -> v.col::text as conflict) x `
 	if err := b.backAgain(ctx); err != nil {
 		return err
 	}
+	joined := b.joinedCells(m.Columns, `r._state = 0 and (r._base is not null or `+differs(m.Columns)+`)`)
 	tag, err := b.tx.Exec(ctx, `insert into `+companion(b.t, "_changes")+` (batch, row, col, before, after, base_before, base_after, conflict_before, conflict_after)
 		select $1, r._id, v.col, v.now, case when x.base is null then v.theirs else v.now end, x.base, case when v.theirs = v.now then null else x.base end, x.conflict,
 			case when x.base is not null and v.theirs <> v.now and v.theirs <> x.base then v.theirs end`+joined+`
-		where r._state = 0 and (x.base is null and v.now <> v.theirs or x.base is not null and (v.theirs = v.now
-			or v.theirs <> x.base and x.conflict is distinct from v.theirs or v.theirs = x.base and x.conflict is not null))`, dynamic, b.id)
+		where x.base is null and v.now <> v.theirs or x.base is not null and (v.theirs = v.now
+			or v.theirs <> x.base and x.conflict is distinct from v.theirs or v.theirs = x.base and x.conflict is not null)`, dynamic, b.id)
 	if err != nil {
 		return fmt.Errorf("merge page: %w", err)
 	}
@@ -41,12 +35,34 @@ func (b *batchTxn) mergePage(ctx context.Context, m PageMerge, c *MergeCounts) e
 			return err
 		}
 	}
-	if err := b.changedUnderDeletes(ctx, joined, c); err != nil {
+	if err := b.changedUnderDeletes(ctx, b.joinedCells(m.Columns, `r._state = 2`), c); err != nil {
 		return err
 	}
 	_, err = b.tx.Exec(ctx, `update `+dataTable(b.t)+` r set _remote_version = p._version from page p
 		where r._remote_id = p._remote_id and r._state = 0 and r._remote_version is distinct from p._version`, dynamic)
 	return err
+}
+
+// joinedCells gives a from-clause over the cells of the page's records that are here and meet a condition on r: v has what a
+// cell holds now and what the service holds, x its base and conflict.
+func (b *batchTxn) joinedCells(cols []core.Column, cond string) string {
+	var values []string
+	for _, c := range cols {
+		values = append(values, "("+strconv.Itoa(c.Number)+", "+canonicalExpr(c, "r")+", "+stagedCanonical(c)+")")
+	}
+	return ` from page p join ` + dataTable(b.t) + ` r on r._remote_id = p._remote_id and ` + cond + `
+		cross join lateral (values ` + strings.Join(values, ", ") + `) v(col, now, theirs)
+		cross join lateral (select r._base -> v.col::text as base, r._conflict -> v.col::text as conflict) x `
+}
+
+// differs compares a whole record in the types of its columns: most records of a refresh are as they were, and this is far
+// cheaper than looking at each cell.
+func differs(cols []core.Column) string {
+	var here, there []string
+	for _, c := range cols {
+		here, there = append(here, "r."+ident(c.Physical)), append(there, stagedExpr(c))
+	}
+	return "row(" + strings.Join(here, ", ") + ") is distinct from row(" + strings.Join(there, ", ") + ")"
 }
 
 func (b *batchTxn) countMerged(ctx context.Context, c *MergeCounts) error {

@@ -262,7 +262,7 @@ func Home(p Page, v HomeView) templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = tile("play", "Start with sample data", "A real database with 24,000 places that you can break as you like. Ready in seconds.", v.CanSample && len(v.Snapshots) == 0).Render(templ.WithChildren(ctx, templ_7745c5c3_Var10), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = tile("play", "Start with sample data", "A real database with 32,000 places that you can break as you like. Ready in seconds.", v.CanSample && len(v.Snapshots) == 0).Render(templ.WithChildren(ctx, templ_7745c5c3_Var10), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

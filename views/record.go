@@ -2,6 +2,7 @@ package views
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"scratchpaper/internal/core"
@@ -78,8 +79,10 @@ func (f RecordField) fieldClass() string {
 // input gives the field's value as one would type it.
 func (f RecordField) input() string {
 	v := f.Cell.Value
-	if v.List != nil {
-		return string(v.Canonical(f.Cell.Column.Type))
+	for _, item := range v.List {
+		if strings.ContainsAny(item, ",;\n[") {
+			return string(v.Canonical(f.Cell.Column.Type))
+		}
 	}
 	return v.Plain()
 }

@@ -185,7 +185,7 @@ func boolean(t *rapid.T, depth int) part {
 		}
 		return part{"!(" + a.src + ")", func(r *row) value { return truth(!holds(a.mean(r))) }}
 	}
-	return []func(*rapid.T, int) part{comparison, comparison, comparison, equality, presence, textTest, membership, question}[rapid.IntRange(0, 7).Draw(t, "boolean")](t, max(depth-1, 0))
+	return []func(*rapid.T, int) part{comparison, comparison, comparison, equality, presence, textTest, membership, question, bare}[rapid.IntRange(0, 8).Draw(t, "boolean")](t, max(depth-1, 0))
 }
 
 func comparison(t *rapid.T, depth int) part {
@@ -220,6 +220,12 @@ func listLiteral(t *rapid.T) part {
 		quoted[i] = expr.Quote(s)
 	}
 	return part{"[" + strings.Join(quoted, ", ") + "]", func(*row) value { return value{list: list} }}
+}
+
+// bare is a value that is true, false or null, where a condition is wanted.
+func bare(t *rapid.T, depth int) part {
+	a := operandOf(t, "bool", depth)
+	return part{a.src, func(r *row) value { return truth(holds(a.mean(r))) }}
 }
 
 func presence(t *rapid.T, _ int) part {

@@ -86,7 +86,7 @@ func (c *checker) equal(at int, l, r operand) (operand, error) {
 	case l.kind == jsonKind:
 		return operand{}, c.refuse(at, "A JSON document can only be compared with null.")
 	}
-	return condition(at, fill("(%s = %s)", l, r)), nil
+	return condition(at, fill("(%s is not distinct from %s)", l, r)), nil
 }
 
 func (c *checker) ordered(op string) comparison {

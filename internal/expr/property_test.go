@@ -14,8 +14,9 @@ import (
 // Expressions of every function over records with every kind of value give the same in Postgres and in the reference
 // evaluator: that is what lets a function compile to SQL.
 func TestPostgresAndTheReferenceAgree(t *testing.T) {
-	s := newShop(t)
+	all := newShop(t)
 	rapid.Check(t, func(rt *rapid.T) {
+		s := all.in(rt)
 		rows := rapid.SliceOfN(rapid.Custom(someRow), 1, 8).Draw(rt, "rows")
 		s.exec("truncate " + s.table("rows") + ", " + s.table("_suggestions") + ", " + s.table("_problems"))
 		for id, r := range rows {

@@ -49,9 +49,16 @@ func pgType(slug string) string {
 	return "text"
 }
 
+// failer is what a test and a generated check have in common.
+type failer interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
 // shop is a snapshot's table in a real Postgres.
 type shop struct {
-	t    testing.TB
+	t    failer
 	pool *pgxpool.Pool
 	cols []core.Column
 }
@@ -67,6 +74,9 @@ func newShop(t testing.TB) *shop {
 	s.exec("create table " + s.table("_problems") + " (row bigint, col int)")
 	return s
 }
+
+// in gives the shop for a generated check.
+func (s *shop) in(t failer) *shop { return &shop{t, s.pool, s.cols} }
 
 func quoted(name string) string { return pgx.Identifier{name}.Sanitize() }
 

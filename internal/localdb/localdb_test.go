@@ -1,7 +1,6 @@
 package localdb_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -408,20 +407,6 @@ func TestALongDataPathStillHasAShortSocket(t *testing.T) {
 	mustStop(t, s)
 	if _, err := os.Stat(conf.Host); err == nil {
 		t.Error("the socket's folder was left behind")
-	}
-}
-
-func TestTheEnvironmentOfTheAppDoesNotReachTheDatabase(t *testing.T) {
-	t.Setenv("LANG", "xx_XX.UTF-8")
-	t.Setenv("LC_ALL", "xx_XX.UTF-8")
-	t.Setenv("PGDATA", "/nowhere")
-	t.Setenv("PGPORT", "1")
-	t.Setenv("PGOPTIONS", "-c nonsense=1")
-	dir := dataDir(t)
-	mustStart(t, localdb.Options{DataDir: dir, Fast: true})
-	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", serverPID(t, dir)))
-	if err != nil || bytes.Contains(env, []byte("PGOPTIONS")) || bytes.Contains(env, []byte("LANG")) {
-		t.Errorf("%q %v", env, err)
 	}
 }
 

@@ -6,9 +6,9 @@ const wanted = `activity align-left=text-align-start arrow-down arrow-down-up ar
 bug calendar calendar-clock chart-column check check-check chevron-down chevron-left chevron-right chevron-up circle circle-alert
 circle-check circle-dashed circle-dot circle-help=circle-question-mark circle-x clipboard clock code columns-3 copy corner-down-left database
 download ellipsis ellipsis-vertical external-link eye eye-off file file-check file-down file-plus file-spreadsheet file-text
-filter=funnel filter-x=funnel-x folder git-compare git-merge globe grip-vertical hash heading history=rotate-ccw-clock house image info keyboard key-round layers
+filter=funnel filter-x=funnel-x folder git-compare git-merge globe grip-vertical hash heading history=rotate-ccw rotate-cw-clock house image info keyboard key-round layers
 link list list-checks list-filter loader lock log-out mail maximize-2 menu minus monitor moon notebook-text
-panel-right pause pencil pin play plug plus redo-2 refresh-cw replace rotate-ccw save search server settings shield-check
+panel-right pause pencil pin play plug plus redo-2 refresh-cw replace rotate-ccw rotate-cw save search server settings shield-check
 sliders-horizontal sparkles square square-check square-check-big sun table table-2 tag text=text-initial trash-2=trash triangle-alert type undo-2
 upload user users wand wand-sparkles wifi-off x zap`.split(/\s+/);
 

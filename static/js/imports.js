@@ -25,7 +25,13 @@ function fillZone() {
 	for (const button of document.querySelectorAll('[data-without-script]')) button.toggleAttribute('hidden', true);
 }
 
-document.addEventListener('htmx:after:swap', fillZone);
+document.addEventListener('htmx:after:swap', (event) => {
+	fillZone();
+	// The address holds every choice, so that a reload shows the same; htmx itself leaves the history alone here.
+	const answered = /** @type {CustomEvent} */ (event).detail?.ctx?.response?.raw?.url;
+	if (!location.pathname.startsWith('/imports/') || !answered) return;
+	if (new URL(answered).pathname === location.pathname) history.replaceState(history.state, '', answered);
+});
 fillZone();
 
 /** @param {DragEvent} event */

@@ -2,6 +2,7 @@ package localdb_test
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -93,6 +94,20 @@ func TestAFullDiskGetsOneSentence(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
 	wantRefused(t, tryStart(t, localdb.Options{DataDir: dir, Fast: true}), "disk is full", "DATA_DIR")
+}
+
+func TestTheEnvironmentOfTheAppDoesNotReachTheDatabase(t *testing.T) {
+	t.Setenv("LANG", "xx_XX.UTF-8")
+	t.Setenv("LC_ALL", "xx_XX.UTF-8")
+	t.Setenv("PGDATA", "/nowhere")
+	t.Setenv("PGPORT", "1")
+	t.Setenv("PGOPTIONS", "-c nonsense=1")
+	dir := dataDir(t)
+	mustStart(t, localdb.Options{DataDir: dir, Fast: true})
+	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", serverPID(t, dir)))
+	if err != nil || bytes.Contains(env, []byte("PGOPTIONS")) || bytes.Contains(env, []byte("LANG")) {
+		t.Errorf("%q %v", env, err)
+	}
 }
 
 func pidOf(t *testing.T, s *localdb.Server) string {

@@ -1,0 +1,108 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"scratchpaper/internal/core"
+	"scratchpaper/internal/csvfile"
+)
+
+func TestAnUploadComesBackAsItWasSent(t *testing.T) {
+	t.Parallel()
+	s := mustStore(t)
+	by := core.Local()
+	want := make([]byte, 3*chunkSize+12345)
+	for i := range want {
+		want[i] = byte(rand.Uint32())
+	}
+	for _, size := range []int{1, chunkSize - 1, chunkSize, chunkSize + 1, len(want)} {
+		u, err := s.SaveUpload(t.Context(), by, `C:\Users\me\prices ü.csv`, iotest.HalfReader(bytes.NewReader(want[:size])), 100<<20)
+		if err != nil || u.Bytes != int64(size) || u.Name != "prices ü.csv" {
+			t.Fatalf("%d bytes: %+v %v", size, u, err)
+		}
+		r, err := s.OpenUpload(t.Context(), by, u.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(r)
+		if err != nil || !bytes.Equal(got, want[:size]) {
+			t.Errorf("%d bytes came back as %d: %v", size, len(got), err)
+		}
+		r.Close()
+	}
+}
+
+func TestAnUploadThatIsTooLargeEmptyOrBreaksOffIsNotKept(t *testing.T) {
+	t.Parallel()
+	s := mustStore(t)
+	by := core.Local()
+	for name, c := range map[string]struct {
+		r    io.Reader
+		code core.Code
+	}{
+		"too large":  {bytes.NewReader(make([]byte, 2*chunkSize)), core.TooLarge},
+		"empty":      {strings.NewReader(""), core.Invalid},
+		"broken off": {io.MultiReader(bytes.NewReader(make([]byte, chunkSize+5)), iotest.ErrReader(errors.New("reset by peer"))), core.Malformed},
+	} {
+		if _, err := s.SaveUpload(t.Context(), by, "a.csv", c.r, chunkSize+10); core.CodeOf(err) != c.code {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	viewer := by
+	viewer.Role = core.Viewer
+	if _, err := s.SaveUpload(t.Context(), viewer, "a.csv", strings.NewReader("x"), 10); core.CodeOf(err) != core.Forbidden {
+		t.Errorf("a viewer uploads: %v", err)
+	}
+	var left int
+	err := s.pool.QueryRow(t.Context(), `select (select count(*) from uploads where org_id is not null) + (select count(*) from upload_chunks where org_id is not null)`).Scan(&left)
+	if err != nil || left != 0 {
+		t.Errorf("%d rows are left: %v", left, err)
+	}
+}
+
+func TestUploadsOfOthersAreNotSeenAndOldOnesGo(t *testing.T) {
+	t.Parallel()
+	s := mustStore(t)
+	by, other := core.Local(), core.System("org_other")
+	u, err := s.SaveUpload(t.Context(), by, "a.csv", strings.NewReader("a\nb\n"), 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.OpenUpload(t.Context(), other, u.ID); core.CodeOf(err) != core.NotFound {
+		t.Errorf("another organization opens it: %v", err)
+	}
+	if _, _, err := s.StartImport(t.Context(), other, NewImport{Upload: u.ID}); core.CodeOf(err) != core.NotFound {
+		t.Errorf("another organization imports it: %v", err)
+	}
+	if err := s.DropOldUploads(t.Context(), time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.UploadByID(t.Context(), by, u.ID); err != nil {
+		t.Errorf("a new upload went: %v", err)
+	}
+	if _, _, err := s.StartImport(t.Context(), by, NewImport{Upload: u.ID, Dialect: csvfile.DefaultDialect(), Columns: []ImportColumn{{Title: "a", Type: core.Text}}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.DropOldUploads(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.UploadByID(t.Context(), by, u.ID); err != nil {
+		t.Errorf("an upload went that a job is about to read: %v", err)
+	}
+	if _, err := s.pool.Exec(t.Context(), `update jobs set state = 'cancelled' where org_id = $1`, by.Org); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.DropOldUploads(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.UploadByID(t.Context(), by, u.ID); core.CodeOf(err) != core.NotFound {
+		t.Errorf("an old upload is still there: %v", err)
+	}
+}
