@@ -72,9 +72,7 @@ func rowOf(t store.Table, cols []views.GridColumn, r store.Row, position int) vi
 	if list := r.Suggestions[core.RecordColumn]; len(list) > 0 {
 		sg := suggestionOf(core.Column{}, list[0])
 		sg.Delete = string(list[0].After) == "null"
-		if sg.Delete {
-			out.Delete = &sg
-		}
+		out.Whole = &sg
 	}
 	for i, c := range cols {
 		if i < len(r.Values) {

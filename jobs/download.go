@@ -224,15 +224,21 @@ func (run *Run) remoteTable(session connectors.Session, t store.Table) (connecto
 	if err != nil {
 		return remote, nil, err
 	}
-	there := map[string]bool{}
+	there := map[string]core.ColumnType{}
 	for _, f := range remote.Columns {
-		there[f.ID] = true
+		there[f.ID] = f.Type
 	}
 	var cols []core.Column
 	for _, c := range t.Columns {
-		if c.Source == core.Remote && there[c.RemoteID] {
-			cols = append(cols, c)
+		now, ok := there[c.RemoteID]
+		if c.Source != core.Remote || !ok {
+			continue
 		}
+		if !store.HoldsType(c.Type, now) {
+			return remote, nil, core.Errorf(core.Conflict, "The service changed the type of %s in %s: it was a %s and is a %s now. Take a new snapshot to go on with it; nothing of this one was changed.",
+				c.Title, t.Title, c.Type.Word(), now.Word())
+		}
+		cols = append(cols, c)
 	}
 	if len(cols) == 0 {
 		return remote, nil, core.Errorf(core.Conflict, "None of the columns of %s is at the service any more.", t.Title)

@@ -383,6 +383,41 @@ func TestARefreshGoesOnWhereItsWorkerDied(t *testing.T) {
 	}
 }
 
+func TestAColumnWhoseTypeChangedThereEndsTheRefreshWithTheReason(t *testing.T) {
+	t.Parallel()
+	s := newShelf(3)
+	l, sn := downloaded(t, s)
+	s.mu.Lock()
+	s.priceType = core.Text
+	s.mu.Unlock()
+	if j := l.ends(t, l.refresh(t, sn).ID, "failed"); !contains(j.Error.Sentence, "type of Price") {
+		t.Errorf("it says %+v", j.Error)
+	}
+}
+
+func TestAValueThatDoesNotFitIsNotTaken(t *testing.T) {
+	t.Parallel()
+	s := newShelf(3)
+	l, sn := downloaded(t, s)
+	s.put(1, "changed", "ten")
+	if j := l.ends(t, l.refresh(t, sn).ID, "failed"); !contains(j.Error.Sentence, "Books does not fit") {
+		t.Errorf("it says %+v", j.Error)
+	}
+	if got := l.mustRow(t, sn, 1).Values[0].Text; got != "Book 1" {
+		t.Errorf("half a page was taken: %s", got)
+	}
+}
+
+func TestWhatPostgresCannotStoreIsReplaced(t *testing.T) {
+	t.Parallel()
+	s := newShelf(1)
+	s.put(0, "a\x00b\xffc", "1")
+	l, sn := downloaded(t, s)
+	if got := l.mustRow(t, sn, 0).Values[0].Text; got != "a\ufffdb\ufffdc" {
+		t.Errorf("it became %q", got)
+	}
+}
+
 func TestSuggestionsOfRemovedRecordsAreClosed(t *testing.T) {
 	t.Parallel()
 	s := newShelf(3)

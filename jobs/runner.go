@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -64,6 +65,7 @@ type Kind struct {
 type Runner struct {
 	o      Options
 	owner  string
+	takes  atomic.Int64
 	client *asynq.Client
 	server *asynq.Server
 	kinds  map[string]Kind
@@ -211,7 +213,8 @@ func (r *Runner) look(id string) {
 		return
 	}
 	ctx := core.WithLogIDs(r.ctx, core.LogIDs{Job: id})
-	job, previous, err := r.o.Store.TakeJob(ctx, id, r.owner, r.o.Timings.Lease)
+	// An owner for each take: a slice that outlived its lease must not pass for the one that took over, even in this process.
+	job, previous, err := r.o.Store.TakeJob(ctx, id, fmt.Sprintf("%s.%d", r.owner, r.takes.Add(1)), r.o.Timings.Lease)
 	if err != nil {
 		r.o.Log.WarnContext(ctx, "job not taken", "error", err)
 	}

@@ -36,6 +36,7 @@ type shelf struct {
 	answer    func(all []string) []string // what a listing shows of all ids; nil is all
 	reads     int
 	read      int // records whose values were handed over
+	priceType core.ColumnType
 	open      int // sessions that are open
 }
 
@@ -111,7 +112,16 @@ func (s plainSession) Tables(ctx context.Context) ([]connectors.Table, error) {
 
 func (s plainSession) Table(context.Context, string) (connectors.Table, error) {
 	return connectors.Table{ID: "books", Name: "Books", Key: []string{"shop", "number"}, Readable: true, Writable: true, Versioned: s.abilities == "versions",
-		Columns: []connectors.Field{{ID: "title", Name: "Title", Type: core.Text, Writable: true}, {ID: "price", Name: "Price", Type: core.Number, Writable: true}}}, nil
+		Columns: []connectors.Field{{ID: "title", Name: "Title", Type: core.Text, Writable: true}, {ID: "price", Name: "Price", Type: s.price(), Writable: true}}}, nil
+}
+
+func (s plainSession) price() core.ColumnType {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.priceType != "" {
+		return s.priceType
+	}
+	return core.Number
 }
 
 func (s plainSession) Count(context.Context, connectors.Table) (int64, error) {

@@ -2,12 +2,14 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"scratchpaper/internal/core"
 )
@@ -60,7 +62,21 @@ func (s *Store) MergePage(ctx context.Context, j *Job, m PageMerge) (MergeCounts
 		return s.checkpointAfter(ctx, b, j, m.Checkpoint, &c)
 	})
 	c.Held = time.Since(began)
-	return c, err
+	return c, misfitError(m.Table, err)
+}
+
+// HoldsType says whether a column of one type can hold the values of another as they are.
+func HoldsType(column, values core.ColumnType) bool {
+	return physicalType(column) == physicalType(values)
+}
+
+// misfitError says what Postgres means by a value that cannot be read as its column's type.
+func misfitError(t Table, err error) error {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && strings.HasPrefix(pg.Code, "22") {
+		return core.Wrap(err, core.Conflict, "A value of %s does not fit its column any more: %s. Nothing of its page was taken.", t.Title, pg.Message)
+	}
+	return err
 }
 
 func (b *batchTxn) takePage(ctx context.Context, j *Job, m PageMerge, c *MergeCounts) error {
@@ -74,6 +90,10 @@ func (b *batchTxn) takePage(ctx context.Context, j *Job, m PageMerge, c *MergeCo
 	}
 	if err := b.stagePage(ctx, m); err != nil {
 		return err
+	}
+	// A page is small beside its table: look its records up by index, whatever the planner's statistics say.
+	if _, err := b.tx.Exec(ctx, "set local enable_hashjoin = off; set local enable_mergejoin = off"); err != nil {
+		return fmt.Errorf("plan by index: %w", err)
 	}
 	if !m.First {
 		if err := b.mergePage(ctx, m, c); err != nil {
@@ -177,11 +197,13 @@ func (b *batchTxn) insertPage(ctx context.Context, m PageMerge, c *MergeCounts) 
 	for _, col := range m.Columns {
 		names, exprs = append(names, ident(col.Physical)), append(exprs, stagedExpr(col))
 	}
+	coming, err := b.comingCreates(ctx)
+	if err != nil {
+		return err
+	}
 	tag, err := b.tx.Exec(ctx, `insert into `+dataTable(b.t)+` (`+strings.Join(names, ", ")+`) select `+strings.Join(exprs, ", ")+` from page p
-		where not exists (select 1 from `+dataTable(b.t)+` r where r._remote_id = p._remote_id)
-			and not exists (select 1 from `+companion(b.t, "_publish_items")+` i where i.table_id = $1 and i.remote_id = p._remote_id
-				and i.op = 'create' and i.state in ('sending', 'published', 'unknown') and not i.ended and not i.merged)
-		order by p._n on conflict (_remote_id) do nothing`, dynamic, b.t.ID)
+		where not exists (select 1 from `+dataTable(b.t)+` r where r._remote_id = p._remote_id) and (p._remote_id is null or p._remote_id <> all($1))
+		order by p._n on conflict (_remote_id) do nothing`, dynamic, coming)
 	if err != nil {
 		return fmt.Errorf("insert page: %w", err)
 	}
@@ -190,6 +212,17 @@ func (b *batchTxn) insertPage(ctx context.Context, m PageMerge, c *MergeCounts) 
 	b.delta.Records += c.New
 	b.many = b.many || c.New > 0
 	return nil
+}
+
+// comingCreates gives the remote ids of creates that were sent and are not taken over yet.
+func (b *batchTxn) comingCreates(ctx context.Context) ([]string, error) {
+	rows, err := b.tx.Query(ctx, `select i.remote_id from `+companion(b.t, "_publish_items")+` i where i.table_id = $1 and i.remote_id is not null
+		and i.op = 'create' and i.state in ('sending', 'published', 'unknown') and not i.ended and not i.merged`, dynamic, b.t.ID)
+	if err != nil {
+		return nil, fmt.Errorf("coming creates: %w", err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	return append([]string{}, ids...), err // nil would be null, which is unequal to nothing
 }
 
 // EndDownload notes that a table is complete, with the job's checkpoint, and forgets what a refresh has seen of it. The

@@ -44,7 +44,7 @@ type Job struct {
 func (j Job) Ended() bool { return j.State == "done" || j.State == "failed" || j.State == "cancelled" }
 
 // Actor is who the job works for: its person's organization and name, as the system.
-func (j Job) Actor() core.Actor {
+func (j *Job) Actor() core.Actor {
 	a := core.System(j.Org)
 	a.Person, a.Name = j.Person, j.PersonName
 	return a
@@ -278,6 +278,9 @@ func (s *Store) TakeJob(ctx context.Context, id, owner string, lease time.Durati
 	}
 	if err != nil {
 		return nil, "", err
+	}
+	if job != nil {
+		s.hintJob(ctx, *job)
 	}
 	return job, previous, nil
 }

@@ -152,7 +152,7 @@ func rowClass(r GridRow) string {
 	if r.Conflict != "" {
 		class += " has-conflict"
 	}
-	if r.Delete != nil {
+	if r.Whole != nil && r.Whole.Delete {
 		class += " is-going"
 	}
 	return class
@@ -165,8 +165,8 @@ func rowHint(r GridRow) string {
 		return "This record was deleted since the order was made"
 	case r.Conflict != "":
 		return r.Conflict
-	case r.Delete != nil:
-		return "Suggested by " + r.Delete.Who + ": delete this record" + because(r.Delete.Reason)
+	case r.Whole != nil:
+		return wholeWords(*r.Whole)
 	case r.State == core.Created:
 		return "Created here, not yet published"
 	case r.State == core.Deleted:
@@ -175,6 +175,14 @@ func rowHint(r GridRow) string {
 		return "Suggested: create this record"
 	}
 	return ""
+}
+
+// wholeWords says what is suggested for a record as a whole.
+func wholeWords(sg GridSuggestion) string {
+	if sg.Delete {
+		return "Suggested by " + sg.Who + ": delete this record" + because(sg.Reason)
+	}
+	return "Suggested by " + sg.Who + ": create this record" + because(sg.Reason)
 }
 
 func rowNumber(r GridRow) string {

@@ -12,7 +12,8 @@ import (
 	"scratchpaper/internal/core"
 )
 
-var update = flag.Bool("update-cells", false, "write the golden files of cells anew")
+
+var updateCells = flag.Bool("update-cells", false, "write the golden files of cells anew")
 
 func column(n int, t core.ColumnType) GridColumn {
 	return GridColumn{Number: n, Slug: "c", Title: "Column", Type: t, Writable: true}
@@ -65,7 +66,7 @@ func TestCellsRenderAsTheirGoldenFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 			file := filepath.Join("testdata", "cells", name+".html")
-			if *update {
+			if *updateCells {
 				if err := os.WriteFile(file, got.Bytes(), 0o644); err != nil {
 					t.Fatal(err)
 				}

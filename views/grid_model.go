@@ -83,7 +83,7 @@ type GridRow struct {
 	Gone     bool
 	State    core.RecordState
 	Conflict string // of the record as a whole, as a sentence
-	Delete   *GridSuggestion
+	Whole    *GridSuggestion // the suggestion to delete it, or to create it
 	Cells    []GridCell
 }
 

@@ -426,10 +426,16 @@ func checkDate(c Column, s string) (Value, error) {
 			return TextValue(s), nil
 		}
 	}
-	if eraPattern.MatchString(s) {
+	if eraPattern.MatchString(s) && !datePattern.MatchString(s) && outsideEra(s) {
 		return TextValue(s), nil
 	}
 	return NullValue, Errorf(Invalid, "%s takes a date such as 2026-11-24; “%s” is not one.", c.Title, short(s))
+}
+
+// outsideEra says whether a date is before year 1 or after 9999, which only Postgres' own form can say.
+func outsideEra(s string) bool {
+	year, _, _ := strings.Cut(s, "-")
+	return strings.HasSuffix(s, "BC") || len(year) > 4
 }
 
 // eraPattern lets through what Postgres writes for dates outside the years 1 to 9999; such values come from services.
@@ -455,7 +461,7 @@ func checkTime(c Column, s string, zoned bool) (Value, error) {
 			return TextValue(canonicalTime(t)), nil
 		}
 	}
-	if eraPattern.MatchString(s) && !datePattern.MatchString(s) && (strings.HasSuffix(s, "BC") || len(strings.SplitN(s, "-", 2)[0]) > 4) {
+	if eraPattern.MatchString(s) && !datePattern.MatchString(s) && outsideEra(s) {
 		return TextValue(s), nil
 	}
 	example := "2026-11-24 10:30"

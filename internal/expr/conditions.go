@@ -2,7 +2,6 @@ package expr
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 
 	"scratchpaper/internal/core"
@@ -187,5 +186,3 @@ func inverse(table map[Op]string, value string) Op {
 	slices.Sort(found)
 	return found[0]
 }
-
-func boolText(b bool) string { return strconv.FormatBool(b) }

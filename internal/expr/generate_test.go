@@ -224,8 +224,7 @@ func listLiteral(t *rapid.T) part {
 
 // bare is a value that is true, false or null, where a condition is wanted.
 func bare(t *rapid.T, depth int) part {
-	a := operandOf(t, "bool", depth)
-	return part{a.src, func(r *row) value { return truth(holds(a.mean(r))) }}
+	return operandOf(t, "bool", depth)
 }
 
 func presence(t *rapid.T, _ int) part {

@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"strconv"
 	"strings"
 
 	"cel.dev/cel-go/common/ast"
@@ -156,7 +157,7 @@ func (r reader) literal(e ast.Expr) (value string, t core.ColumnType, ok bool) {
 	case types.String:
 		return string(v), core.Text, true
 	case types.Bool:
-		return boolText(bool(v)), core.Checkbox, true
+		return strconv.FormatBool(bool(v)), core.Checkbox, true
 	case types.Int, types.Double:
 		o, err := newChecker(r.source, nil).literal(e)
 		return o.text, core.Number, err == nil

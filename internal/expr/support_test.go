@@ -125,6 +125,7 @@ func (s *shop) holds(src, cond string, args []any) []int {
 	if err != nil {
 		s.t.Fatalf("%s: %v\n%s", src, err, cond)
 	}
+	defer rows.Close()
 	ids := []int{}
 	for rows.Next() {
 		var id int

@@ -51,6 +51,7 @@ export class Columns extends EventTarget {
 		for (const column of all) column.width = kept.widths[column.number] ?? column.width;
 		document.adoptedStyleSheets = [...document.adoptedStyleSheets, this.#sheet];
 		this.place();
+		matchMedia(`(max-width: ${NARROW}px)`).addEventListener('change', () => this.place());
 	}
 
 	/** @returns {{hidden: number[], widths: Record<number, number>}} */

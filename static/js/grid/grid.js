@@ -80,7 +80,7 @@ export class Grid extends EventTarget {
 
 	/** Shows the records that came with the page and takes the order. */
 	async start() {
-		this.#cold = this.window.body.children.length;
+		this.#cold = this.window.body.querySelectorAll('.r').length;
 		el('.g-empty', this.el)?.toggleAttribute('hidden', this.#cold > 0);
 		this.window.adopt();
 		await this.takeOrder({});

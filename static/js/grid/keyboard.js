@@ -190,7 +190,7 @@ export class Keyboard {
 		} else if (control && key === 'h' && !event.altKey) {
 			event.preventDefault();
 			tools.openReplace();
-		} else if (event.key === 'Escape' && panel.isOpen && !event.defaultPrevented && panel.has(document.activeElement)) {
+		} else if (event.key === 'Escape' && panel.isOpen && !event.defaultPrevented && (panel.has(document.activeElement) || document.activeElement === document.body)) {
 			event.preventDefault();
 			panel.close();
 		} else if (event.key === '?' && event.target === grid.el && !grid.settings.canEdit) {

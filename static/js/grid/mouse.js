@@ -57,7 +57,7 @@ export class Mouse {
 	#down(event) {
 		const target = /** @type {HTMLElement} */ (event.target);
 		if (event.button !== 0 || target.closest('.editor, .cell-actions, .hm')) return;
-		const { grid, selection, editor } = this.app;
+		const { grid, editor } = this.app;
 		if (editor.isOpen) editor.finish('stay', false);
 		if (target.closest('.g-head')) return this.#downHead(event, target);
 		if (target === this.handle) return this.#drag(event, this.#fillDrag());

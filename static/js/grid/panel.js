@@ -68,7 +68,8 @@ export class Panel {
 			});
 			if (!response.ok) throw await problemOf(response);
 			const html = await response.text();
-			const focused = document.activeElement instanceof HTMLElement && this.has(document.activeElement) ? document.activeElement.id : '';
+			const had = this.has(document.activeElement);
+			const focused = had ? document.activeElement?.id ?? '' : '';
 			const top = this.el.querySelector('.record-body')?.scrollTop ?? 0;
 			const same = this.el.querySelector('[data-record]')?.getAttribute('data-record') === String(record);
 			setHTML(this.el, html);
@@ -76,8 +77,8 @@ export class Panel {
 			if (same) {
 				const body = this.el.querySelector('.record-body');
 				if (body) body.scrollTop = top;
-				if (focused) document.getElementById(focused)?.focus();
 			}
+			if (had) /** @type {HTMLElement | null} */ ((same && focused && document.getElementById(focused)) || this.el.querySelector('.record-title'))?.focus();
 			return true;
 		} catch (error) {
 			if (!aborted(error)) toast('error', error instanceof Error ? error.message : String(error));
@@ -123,9 +124,15 @@ export class Panel {
 		if (record !== undefined) await this.open(record, false);
 	}
 
-	/** Shows the record again when one of these changed, unless somebody types in it. @param {number[] | undefined} records */
-	renew(records) {
+	/**
+	 * Shows the record again when one of these changed, unless somebody types in it.
+	 *
+	 * @param {number[] | undefined} records undefined is all
+	 * @param {boolean} [saved] what was typed has been taken
+	 */
+	renew(records, saved = false) {
 		if (!this.isOpen || this.record === undefined || (records && !records.includes(this.record))) return;
+		if (saved) return void this.#load(this.record);
 		const { activeElement } = document;
 		if (this.has(activeElement) && (activeElement instanceof HTMLInputElement || activeElement instanceof HTMLTextAreaElement) && activeElement.value !== activeElement.defaultValue) return;
 		this.#load(this.record);
@@ -166,7 +173,7 @@ export class Panel {
 		}
 		if (record !== undefined) await this.grid.window.patch([record]);
 		if (act === 'duplicate' && answer.created?.length) return void this.open(answer.created[0], false);
-		this.renew(undefined);
+		this.renew(undefined, true);
 		await this.app.status.renew();
 	}
 }

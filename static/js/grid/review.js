@@ -125,7 +125,7 @@ export class Review {
 		const id = Number(element?.dataset.sug ?? element?.closest('.r')?.getAttribute('data-sug'));
 		if (!id) return this.go(1);
 		await this.#send(decision, { ids: [id] });
-		if (this.total > 1) await this.go(1);
+		if (this.total) await this.go(1);
 	}
 
 	/** @param {Decision} decision */

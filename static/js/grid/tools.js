@@ -311,7 +311,7 @@ export class Tools {
 	async findNext(dir) {
 		const find = this.#findField?.value ?? '';
 		if (find !== this.grid.view.find) await this.grid.setView({ find });
-		if (!find || !this.grid.order) return this.openFind();
+		if (!find || !this.grid.order) return void this.openFind();
 		const { active, column } = this.app.selection;
 		const first = !this.#began;
 		this.#began = true;
@@ -394,7 +394,7 @@ export class Tools {
 		if (words) words.textContent = '';
 		if (!values.what && !values.whole) {
 			place.replaceChildren();
-			return submit?.setAttribute('disabled', '');
+			return void submit?.setAttribute('disabled', '');
 		}
 		this.#previewing = new AbortController();
 		try {
@@ -419,7 +419,7 @@ export class Tools {
 		submit?.setAttribute('disabled', '');
 		const body = { ...values, filter: this.grid.view.filter, find: this.grid.view.find };
 		const answer = await this.app.commands.send('replace', body, 'Find and replace');
-		if (!answer) return submit?.removeAttribute('disabled');
+		if (!answer) return void submit?.removeAttribute('disabled');
 		form.closest('dialog')?.close();
 		this.grid.window.refresh();
 		this.grid.el.focus({ preventScroll: true });

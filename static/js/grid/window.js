@@ -50,8 +50,8 @@ export class RowWindow extends EventTarget {
 
 	/** Takes over the rows that came with the page. */
 	adopt() {
-		const rows = /** @type {HTMLElement[]} */ ([...this.body.children]);
-		this.body.replaceChildren();
+		const rows = /** @type {HTMLElement[]} */ ([...this.body.querySelectorAll('.r')]);
+		for (const row of rows) row.remove();
 		this.fill(rows, 0, '');
 	}
 

@@ -1,0 +1,375 @@
+package grid
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"scratchpaper/internal/core"
+	"scratchpaper/store"
+)
+
+func TestTypingReplacesAndEnterGoesDown(t *testing.T) {
+	t.Parallel()
+	s := mustShop(t, 40)
+	p, ids := mustPage(t, s.address()), s.ids(t)
+	p.keys("Blue kettle" + kb.Enter)
+	p.until("the cell is edited", `document.querySelector('`+cell(0, s.col("title"))+`')?.classList.contains('is-edited')`)
+	if got := s.value(t, ids[0], "title"); got != "Blue kettle" {
+		t.Errorf("the database holds %q", got)
+	}
+	p.until("the old value is told", `document.querySelector('`+cell(0, s.col("title"))+`').title.includes('was Kettle 0')`)
+	p.until("the next row is active", `document.querySelector('#grid-active')?.closest('.r').dataset.pos === '1'`)
+	p.keys("z", kb.ModifierCtrl)
+	p.until("it is undone", `document.querySelector('`+cell(0, s.col("title"))+`')?.textContent === 'Kettle 0'`)
+	p.until("nothing is edited", `!document.querySelector('.is-edited')`)
+	p.until("the active cell has not moved", `document.querySelector('#grid-active')?.closest('.r').dataset.pos === '1'`)
+}
+
+func TestFastTypingLosesNothing(t *testing.T) {
+	t.Parallel()
+	s := mustShop(t, 60)
+	p, ids := mustPage(t, s.address()), s.ids(t)
+	var typed strings.Builder
+	for i := range 30 {
+		fmt.Fprintf(&typed, "Row %d%s", i, kb.Enter)
+	}
+	p.keys(typed.String())
+	p.until("all is saved", `document.querySelectorAll('.is-edited').length >= 20 && !document.querySelector('.is-pending')`)
+	for i := range 30 {
+		if got, want := s.value(t, ids[i], "title"), fmt.Sprintf("Row %d", i); got != want {
+			t.Errorf("row %d holds %q", i, got)
+		}
+	}
+}
+
+func TestEditsMadeWithoutNetworkAreSentWhenItIsBack(t *testing.T) {
+	t.Parallel()
+	s := mustShop(t, 20)
+	p, ids := mustPage(t, s.address()), s.ids(t)
+	p.offline(true)
+	p.keys("One" + kb.Enter + "Two" + kb.Enter)
+	p.until("they are shown", `document.querySelectorAll('.is-pending').length === 2`)
+	p.until("it is said", `/changes are kept here/.test(document.querySelector('#status-outbox').textContent)`)
+	p.offline(false)
+	p.until("they are saved", `document.querySelectorAll('.is-edited').length === 2 && !document.querySelector('.is-pending')`)
+	if one, two := s.value(t, ids[0], "title"), s.value(t, ids[1], "title"); one != "One" || two != "Two" {
+		t.Errorf("the database holds %q and %q", one, two)
+	}
+}
+
+func TestWhatAClosedPageLeftIsSentByTheNext(t *testing.T) {
+	t.Parallel()
+	s := mustShop(t, 20)
+	p, ids := mustPage(t, s.address()), s.ids(t)
+	p.offline(true)
+	p.keys("Kept" + kb.Enter)
+	p.until("it is in the outbox", `new Promise((resolve) => { const o = indexedDB.open('scratchpaper-outbox'); o.onsuccess = () => {
+		const c = o.result.transaction('writes').objectStore('writes').count(); c.onsuccess = () => { o.result.close(); resolve(c.result === 1) } } })`)
+	p.offline(false)
+	p.open(s.address())
+	p.until("it is shown", `document.querySelector('`+cell(0, s.col("title"))+`')?.textContent === 'Kept' && document.querySelector('.is-edited')`)
+	if got := s.value(t, ids[0], "title"); got != "Kept" {
+		t.Errorf("the database holds %q", got)
+	}
+}
+
+func TestAValueThatDoesNotFitKeepsTheEditorOpen(t *testing.T) {
+	t.Parallel()
+	s := mustShop(t, 20)
+	p, ids := mustPage(t, s.address()), s.ids(t)
+	p.keys(kb.ArrowRight + "ten" + kb.Enter)
+	p.until("the reason is under the editor", `/takes a number/.test(document.querySelector('.editor-reason')?.textContent)`)
+	p.until("the editor has the focus", `document.activeElement.closest('.editor')`)
+	p.keys(kb.Escape)
+	p.until("it is closed", `!document.querySelector('.editor') && document.activeElement.id === 'grid'`)
+	if got := s.value(t, ids[0], "price"); got != "29.00" {
+		t.Errorf("the price is %s", got)
+	}
+}
+
+func TestAPasteKeepsQuotesTabsAndLinesAndTheRowBelow(t *testing.T) {
+	t.Parallel()
+	s := mustShop(t, 20)
+	p, ids := mustPage(t, s.address()), s.ids(t)
+	p.paste("A\t1.50\n\"B \"\"q\"\"\nsecond\tline\"\t2\n", "")
+	p.until("it is there", `document.querySelectorAll('.is-edited').length === 4 && !document.querySelector('.is-pending')`)
+	for i, want := range [][2]string{{"A", "1.50"}, {"B \"q\"\nsecond\tline", "2"}, {"Kettle 2", "29.00"}} {
+		if got := [2]string{s.value(t, ids[i], "title"), s.value(t, ids[i], "price")}; got != want {
+			t.Errorf("row %d: %q", i, got)
+		}
+	}
+	p.keys("z", kb.ModifierCtrl)
+	p.until("one undo takes it back", `!document.querySelector('.is-edited')`)
+}
+
+func TestAPasteOfASpreadsheetsTable(t *testing.T) {
+	t.Parallel()
+	s := mustShop(t, 20)
+	p, ids := mustPage(t, s.address()), s.ids(t)
+	p.paste("ignored", "<html><body><!--StartFragment--><table><tr><td>Two<br>lines\n  wrapped</td><td>3</td></tr><tr><td colspan=2>Wide &amp; &lt;b&gt;</td></tr></table></body></html>")
+	p.until("it is there", `document.querySelectorAll('.is-edited').length === 4 && !document.querySelector('.is-pending')`)
+	if got := s.value(t, ids[0], "title"); got != "Two\nlines wrapped" {
+		t.Errorf("got %q", got)
+	}
+	if got := s.value(t, ids[1], "title"); got != "Wide & <b>" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestAPastePastTheLastRowOffersToCreate(t *testing.T) {
+	t.Parallel()
+	s := mustShop(t, 3)
+	p := mustPage(t, s.address())
+	p.keys(kb.ArrowDown + kb.ArrowDown)
+	p.paste("Last\nNew one\nNew two", "")
+	p.until("it asks", `/2 records more/.test(document.querySelector('#more-rows[open]')?.innerText)`)
+	p.do(chromedp.Click(chromedp.CSS(`#more-rows button[value=create]`)))
+	p.until("they are shown", `document.querySelectorAll('.r.is-created').length === 2`)
+	o, err := s.Order(t.Context(), s.by, s.table.Ref(), store.View{}, 0)
+	must(t, err)
+	if o.Len() != 5 {
+		t.Errorf("there are %d records", o.Len())
+	}
+	if got := p.text(4, s.col("title")); got != "New two" {
+		t.Errorf("the last is %q", got)
+	}
+}
+
+func TestOneValueFillsTheSelectionAsOneBatch(t *testing.T) {
+	t.Parallel()
+	s := mustShop(t, 2000)
+	p, ids := mustPage(t, s.address()), s.ids(t)
+	p.keys(" ", kb.ModifierCtrl)
+	p.paste("Same", "")
+	p.until("it is filled", `document.querySelector('`+cell(0, s.col("title"))+`.is-edited')?.textContent === 'Same' && !document.querySelector('.is-pending')`)
+	if got := s.value(t, ids[1999], "title"); got != "Same" {
+		t.Errorf("the last record holds %q", got)
+	}
+	history, err := s.History(t.Context(), s.by, s.table.Snapshot, 0, 1)
+	must(t, err)
+	if history[0].Cells != 2000 {
+		t.Errorf("the batch has %d cells", history[0].Cells)
+	}
+}
+
+func TestKeysMoveSelectFillAndClear(t *testing.T) {
+	t.Parallel()
+	s := mustShop(t, 300)
+	p, ids := mustPage(t, s.address()), s.ids(t)
+	at := func(what string, pos, col int) {
+		t.Helper()
+		p.until(what, fmt.Sprintf(`document.querySelector('#grid-active')?.matches('%s')`, cell(pos, col)))
+	}
+	p.keys(kb.End, kb.ModifierCtrl)
+	at("Ctrl+End is the last cell", 299, s.col("id"))
+	p.keys(kb.Home)
+	at("Home is the first column", 299, s.col("title"))
+	p.keys(kb.Home, kb.ModifierCtrl)
+	at("Ctrl+Home is the first cell", 0, s.col("title"))
+	p.keys(kb.Tab)
+	at("Tab goes right", 0, s.col("price"))
+	p.keys(kb.PageDown)
+	p.until("PageDown goes on", `Number(document.querySelector('#grid-active')?.closest('.r').dataset.pos) > 10`)
+	p.keys(kb.Home, kb.ModifierCtrl)
+	p.keys(kb.ArrowDown+kb.ArrowDown, kb.ModifierShift)
+	p.until("three are selected", `document.querySelectorAll('[aria-selected]').length === 3`)
+	p.keys("d", kb.ModifierCtrl)
+	p.until("they are filled", `document.querySelectorAll('.is-edited').length === 2`)
+	if got := s.value(t, ids[2], "title"); got != "Kettle 0" {
+		t.Errorf("filled with %q", got)
+	}
+	p.keys(kb.Delete)
+	p.until("they are cleared", `document.querySelectorAll('.is-edited.is-null').length === 3 && !document.querySelector('.is-pending')`)
+	if got := s.value(t, ids[0], "title"); got != "null" {
+		t.Errorf("cleared to %q", got)
+	}
+	p.keys(kb.Home, kb.ModifierCtrl)
+	p.keys(kb.ArrowRight + kb.ArrowRight + " ")
+	p.until("Space ticks", `document.querySelector('`+cell(0, s.col("sold"))+`.is-on.is-edited')`)
+}
+
+func TestAJumpShowsTheRightRowsAndKeepsFewNodes(t *testing.T) {
+	t.Parallel()
+	s := mustShop(t, 5000)
+	p := mustPage(t, s.address())
+	for _, pos := range []int{4321, 17, 2500, 4990, 1234} {
+		p.get(fmt.Sprintf(`void (document.querySelector('#grid').scrollTop = %d)`, pos*32))
+		p.until("the rows are there", fmt.Sprintf(`document.querySelector('%s')?.textContent === 'Kettle %d'`, cell(pos, s.col("title")), pos))
+	}
+	var nodes int
+	must(t, json.Unmarshal([]byte(p.get(`document.querySelectorAll('#grid *').length`)), &nodes))
+	if nodes >= 1400 {
+		t.Errorf("the grid has %d nodes", nodes)
+	}
+	p.until("only what is near is drawn", `document.querySelectorAll('.r').length <= 96`)
+}
+
+func TestTheFirstRowsNeedNoScript(t *testing.T) {
+	t.Parallel()
+	s := mustShop(t, 50)
+	p := mustPage(t, s.address())
+	html := p.get(`fetch(location.href).then((r) => r.text())`)
+	for _, want := range []string{"Kettle 0", "Kettle 39", `role=\"grid\"`, "sort=title"} {
+		if !strings.Contains(html, want) {
+			t.Errorf("%s is not in the page", want)
+		}
+	}
+}
+
+func TestTheAddressCarriesTheViewAndBackWorks(t *testing.T) {
+	t.Parallel()
+	s := mustShop(t, 100)
+	p := mustPage(t, s.address())
+	p.do(chromedp.Click(chromedp.CSS(fmt.Sprintf(`.g-head [data-c="%d"] .ht`, s.col("price")))))
+	p.until("it is sorted", `location.search.includes('sort=price') && document.querySelector('[aria-sort=ascending]')`)
+	p.get(`document.querySelector('#filter-menu').setAttribute('open', '')`)
+	p.do(chromedp.SetValue(chromedp.CSS(`#filter-expression`), `title == "Kettle 42"`), chromedp.Click(chromedp.CSS(`[data-form=expression] button`)))
+	p.until("it is filtered", `document.querySelector('#status-match b').textContent === '1' && document.querySelectorAll('.r').length === 1`)
+	p.until("a chip says so", `document.querySelector('.chip')?.textContent.includes('title is Kettle 42')`)
+	p.get(`history.back()`)
+	p.until("Back takes the filter away", `!location.search.includes('filter=') && document.querySelectorAll('.r').length > 20`)
+	p.open(s.address() + "?filter=" + "prize+%3D%3D+1")
+	p.until("a wrong filter is named", `/prize/.test(document.querySelector('[data-form=expression] [data-error]')?.textContent)`)
+}
+
+func TestSuggestionsAreWalkedAcceptedAndRejectedByKey(t *testing.T) {
+	t.Parallel()
+	s := mustShop(t, 20)
+	ids := s.ids(t)
+	_, err := s.ApplyChanges(t.Context(), s.by, s.table.Ref(), store.Changes{Sets: []store.CellEdit{
+		{Record: ids[3], Column: s.col("title"), Value: core.TextValue(`<script>x</script>`)}, {Record: ids[5], Column: s.col("note"), Value: core.TextValue("")},
+		{Record: ids[7], Column: s.col("price"), Value: core.TextValue("0")},
+	}}, store.ChangeOptions{Suggest: true})
+	must(t, err)
+	p := mustPage(t, s.address())
+	p.until("the bar counts them", `document.querySelector('#review-where')?.textContent === '3 suggestions'`)
+	p.until("they are shown", `document.querySelectorAll('.is-suggested').length === 3`)
+	p.keys(kb.ArrowDown, kb.ModifierAlt)
+	p.until("the first is active", `document.querySelector('#grid-active')?.matches('`+cell(3, s.col("title"))+`')`)
+	p.keys(kb.Enter, kb.ModifierAlt)
+	p.until("the next one follows", `document.querySelector('#grid-active')?.matches('`+cell(5, s.col("note"))+`')`)
+	if got := s.value(t, ids[3], "title"); got != "<script>x</script>" {
+		t.Errorf("accepted as %q", got)
+	}
+	p.keys(kb.Backspace, kb.ModifierAlt)
+	p.until("the last one follows", `document.querySelector('#grid-active')?.matches('`+cell(7, s.col("price"))+`')`)
+	if got := s.value(t, ids[5], "note"); got != "Boils." {
+		t.Errorf("rejected, and it holds %q", got)
+	}
+	p.keys(kb.Enter, kb.ModifierAlt)
+	p.until("the bar is gone", `document.querySelector('#review').hidden`)
+	if got := s.value(t, ids[7], "price"); got != "0" {
+		t.Errorf("accepted as %q", got)
+	}
+}
+
+func TestChangesOfOthersAppearInPlace(t *testing.T) {
+	t.Parallel()
+	s := mustShop(t, 200)
+	p, ids := mustPage(t, s.address()), s.ids(t)
+	p.keys(kb.ArrowDown + kb.ArrowDown + "half ty")
+	_, err := s.ApplyChanges(t.Context(), s.by, s.table.Ref(), store.Changes{Sets: []store.CellEdit{{Record: ids[4], Column: s.col("title"), Value: core.TextValue("Theirs")}}}, store.ChangeOptions{})
+	must(t, err)
+	p.until("it is there", `document.querySelector('`+cell(4, s.col("title"))+`')?.textContent === 'Theirs'`)
+	p.until("the half-typed cell stays", `document.querySelector('.editor textarea')?.value === 'half ty'`)
+	p.until("the count follows", `document.querySelector('#grid-status [data-count=edits]').textContent === '1'`)
+}
+
+func TestTheRecordPanelOpensEditsAndGivesTheFocusBack(t *testing.T) {
+	t.Parallel()
+	s := mustShop(t, 20)
+	p, ids := mustPage(t, s.address()), s.ids(t)
+	p.keys(kb.ArrowDown + " ")
+	p.until("it is open", `document.querySelector('#record-panel[data-open=true] .record-title')?.textContent === 'Kettle 1'`)
+	p.until("the address names it", fmt.Sprintf(`location.search.includes('record=%d')`, ids[1]))
+	field := fmt.Sprintf("#record-field-%d", s.col("price"))
+	p.do(chromedp.SetValue(chromedp.CSS(field), "31.50"), chromedp.Focus(chromedp.CSS(field)))
+	p.keys(kb.Enter)
+	p.until("it is saved and shown in the grid", `document.querySelector('`+cell(1, s.col("price"))+`.is-edited')?.textContent === '31.50'`)
+	p.until("the panel shows old and new", `document.querySelector('#record-panel .field.is-edited del')?.textContent === '29.00'`)
+	p.do(chromedp.Click(chromedp.CSS(`#record-panel .field.is-edited .link`)))
+	p.until("Restore makes it clean", `!document.querySelector('.is-edited')`)
+	p.keys(kb.Escape)
+	p.until("Esc closes it and the grid has the focus", `document.querySelector('#record-panel').dataset.open === 'false' && document.activeElement.id === 'grid'`)
+	p.open(fmt.Sprintf("%s/records/%d", s.address(), ids[4]))
+	p.until("it has an address of its own", `document.querySelector('.record-title')?.textContent === 'Kettle 4'`)
+}
+
+func TestFindAndReplaceSuggestsOverTheFilteredRows(t *testing.T) {
+	t.Parallel()
+	s := mustShop(t, 100)
+	p, ids := mustPage(t, s.address()+"?filter=title.startsWith%28%22Kettle+1%22%29"), s.ids(t)
+	p.keys("h", kb.ModifierCtrl)
+	p.until("it asks", `document.querySelector('dialog#replace[open]')`)
+	p.do(chromedp.SendKeys(chromedp.CSS(`[name=what]`), "Kettle"), chromedp.SendKeys(chromedp.CSS(`[name=with]`), "Pot"))
+	p.until("it counts", `/11 cells/.test(document.querySelector('#replace-preview')?.innerText) && document.querySelector('#replace-preview ins')?.textContent === 'Pot'`)
+	p.until("nothing is written yet", `!document.querySelector('.is-suggested')`)
+	p.do(chromedp.Click(chromedp.CSS(`[data-submit]`)))
+	p.until("there are suggestions", `document.querySelector('#review-where')?.textContent === '1 of 11'`)
+	if got := s.value(t, ids[1], "title"); got != "Kettle 1" {
+		t.Errorf("it was changed: %q", got)
+	}
+}
+
+func TestFindMarksHitsAndEnterGoesToThem(t *testing.T) {
+	t.Parallel()
+	s := mustShop(t, 500)
+	p := mustPage(t, s.address())
+	p.keys("f", kb.ModifierCtrl)
+	p.keys("kettle 49")
+	p.until("it counts", `document.querySelector('#find-count')?.textContent === '11'`)
+	p.keys(kb.Enter)
+	p.until("the first hit is active", `document.querySelector('#grid-active')?.textContent === 'Kettle 49'`)
+	p.keys(kb.Enter)
+	p.until("the next hit follows", `document.querySelector('#grid-active')?.textContent === 'Kettle 490'`)
+	p.until("hits are marked", `CSS.highlights.get('find')?.size >= 11`)
+}
+
+func TestTheGridSpeaksAria(t *testing.T) {
+	t.Parallel()
+	s := mustShop(t, 60)
+	p := mustPage(t, s.address())
+	p.until("it says how large it is", `document.querySelector('#grid').getAttribute('aria-rowcount') === '61' && document.querySelector('#grid').getAttribute('aria-colcount') === '8'`)
+	p.keys(kb.ArrowDown)
+	p.until("it names the active cell", `document.getElementById(document.querySelector('#grid').getAttribute('aria-activedescendant'))?.closest('[role=row]').getAttribute('aria-rowindex') === '3'`)
+	p.until("cells have column numbers", `[...document.querySelectorAll('.r [role=gridcell]')].every((c) => Number(c.getAttribute('aria-colindex')) >= 2)`)
+	p.until("no cell has an id but the active one", `document.querySelectorAll('.r [id]:not(#grid-active, #grid-actions)').length === 0`)
+	p.until("no cell has an htmx attribute", `![...document.querySelectorAll('.r *')].some((c) => c.getAttributeNames().some((n) => n.startsWith('hx-')))`)
+}
+
+func TestAxeFindsNothingOnTheGridAndTheRecord(t *testing.T) {
+	t.Parallel()
+	axe, err := os.ReadFile("../../node_modules/axe-core/axe.min.js")
+	if err != nil {
+		t.Fatalf("axe-core is needed (npm ci): %v", err)
+	}
+	s := mustShop(t, 60)
+	ids := s.ids(t)
+	_, err = s.ApplyChanges(t.Context(), s.by, s.table.Ref(), store.Changes{Sets: []store.CellEdit{{Record: ids[1], Column: s.col("title"), Value: core.TextValue("Edited")}}}, store.ChangeOptions{})
+	must(t, err)
+	_, err = s.ApplyChanges(t.Context(), s.by, s.table.Ref(), store.Changes{Sets: []store.CellEdit{{Record: ids[2], Column: s.col("title"), Value: core.TextValue("Suggested")}}}, store.ChangeOptions{Suggest: true})
+	must(t, err)
+	p := mustPage(t, s.address())
+	for _, width := range []int64{1440, 390} {
+		for _, theme := range []string{"light", "dark"} {
+			for _, address := range []string{s.address(), fmt.Sprintf("%s?record=%d", s.address(), ids[1])} {
+				p.get(`(document.cookie = 'theme=` + theme + `; path=/', 1)`)
+				p.do(chromedp.EmulateViewport(width, 900), chromedp.Navigate(address))
+				p.until("the grid is ready", `document.querySelector('#grid')?.dataset.ready`)
+				found := p.get(`(() => { ` + string(axe) + `; return axe.run(document).then((r) => r.violations.map((v) => v.id + ': ' + v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160)).join(' | ')).join('\n')) })()`)
+				if found != `""` {
+					t.Errorf("%d, %s, %s: %s", width, theme, address, found)
+				}
+				if wide := p.get(`document.documentElement.scrollWidth > innerWidth`); wide != "false" {
+					t.Errorf("%d: the page is wider than the window", width)
+				}
+			}
+		}
+	}
+}
