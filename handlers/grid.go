@@ -32,6 +32,7 @@ func (s *Server) gridRoutes(e *echo.Echo) {
 	g.GET("/rows", s.showRows)
 	g.GET("/cell", s.showCell)
 	g.GET("/copy", s.copyCells)
+	g.GET("/export", s.exportTable)
 	g.GET("/counts", s.showCounts)
 	g.GET("/aggregate", s.showAggregate)
 	g.GET("/find", s.findNext)

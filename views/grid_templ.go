@@ -1230,7 +1230,7 @@ func GridTools(p GridPage) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		for _, f := range [][2]string{{"csv", "Export as CSV"}, {"xlsx", "Export as XLSX"}, {"jsonl", "Export as JSON Lines"}} {
+		for _, f := range [][2]string{{"csv", "Export as CSV"}, {"tsv", "Export as TSV"}} {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 113, "<a class=\"pop-item\" href=\"")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err

@@ -9,7 +9,8 @@ import { toast } from '../toast.js';
 import { aborted, address, getHTML, getJSON, Problem } from './api.js';
 import { Columns } from './columns.js';
 import { Outbox } from './outbox.js';
-import { RowWindow, rowsOf } from './window.js';
+import { rowsOf } from './rows.js';
+import { RowWindow } from './window.js';
 
 /** @typedef {{order: string, rows: number, version: number, made_at: string, position: number}} Order */
 /** @typedef {{filter: string, sort: string, find: string}} View */

@@ -105,7 +105,7 @@ export class Keyboard {
 			case 'Tab': return () => this.#tab(shift);
 			case 'Enter': return shift ? () => this.#enter(-1) : () => this.app.edit();
 			case 'F2': return () => this.app.edit();
-			case 'F3': return () => void this.app.tools.findNext(shift ? -1 : 1);
+			case 'F3': return () => void this.app.find.next(shift ? -1 : 1);
 			case 'Delete': case 'Backspace': return () => void commands.fill('');
 			case 'Escape': return () => this.#escape();
 			case ' ':
@@ -170,26 +170,26 @@ export class Keyboard {
 
 	/** Esc ends, one at a time: what was refused in the cell, the panel, the selection, the search. @returns {boolean | void} */
 	#escape() {
-		const { selection, overlay, grid, panel, tools } = this.app;
+		const { selection, overlay, grid, panel, find } = this.app;
 		const record = grid.idAt(selection.active.row);
 		if (record !== undefined && selection.column && overlay.dismiss(record, selection.column.number)) return;
 		if (panel.isOpen) return panel.close();
 		if (selection.size > 1) return selection.go(selection.active.row, selection.active.col);
-		if (grid.view.find) return tools.endFind();
+		if (grid.view.find) return find.end();
 		return false;
 	}
 
 	/** Keys that work wherever the focus is on this page. @param {KeyboardEvent} event */
 	#anywhere(event) {
 		const control = mac ? event.metaKey : event.ctrlKey;
-		const { tools, panel, grid } = this.app;
+		const { find, replace, panel, grid } = this.app;
 		const key = event.key.toLowerCase();
 		if (document.querySelector('dialog[open]')) return;
 		if (control && key === 'f' && !event.shiftKey && !event.altKey) {
-			if (tools.openFind()) event.preventDefault(); // a second one is the browser's own
+			if (find.open()) event.preventDefault(); // a second one is the browser's own
 		} else if (control && key === 'h' && !event.altKey) {
 			event.preventDefault();
-			tools.openReplace();
+			replace.open();
 		} else if (event.key === 'Escape' && panel.isOpen && !event.defaultPrevented && (panel.has(document.activeElement) || document.activeElement === document.body)) {
 			event.preventDefault();
 			panel.close();

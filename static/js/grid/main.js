@@ -8,6 +8,7 @@ import { toast } from '../toast.js';
 import { Clipboard } from './clipboard.js';
 import { Commands } from './commands.js';
 import { Editor } from './editor.js';
+import { Find } from './find.js';
 import { Follow } from './follow.js';
 import { el, Grid } from './grid.js';
 import { Keyboard } from './keyboard.js';
@@ -15,6 +16,7 @@ import { Menu } from './menu.js';
 import { Mouse } from './mouse.js';
 import { Overlay } from './overlay.js';
 import { Panel } from './panel.js';
+import { Replace } from './replace.js';
 import { Review } from './review.js';
 import { Selection } from './selection.js';
 import { Status } from './status.js';
@@ -32,11 +34,13 @@ export class App {
 		this.panel = new Panel(this);
 		this.review = new Review(this);
 		this.status = new Status(this);
+		this.find = new Find(this);
+		this.replace = new Replace(this);
 		this.tools = new Tools(this);
 		this.menu = new Menu(this);
 		this.mouse = new Mouse(this);
 		this.keyboard = new Keyboard(this);
-		this.grid.addEventListener('rows', () => this.tools.drawn());
+		this.grid.addEventListener('rows', () => this.find.drawn());
 		this.grid.addEventListener('order', () => this.tools.exportLinks());
 		this.grid.outbox.addEventListener('adopted', (event) => this.#adopted(/** @type {CustomEvent} */ (event).detail));
 		document.addEventListener('click', (event) => this.#click(event));
@@ -159,11 +163,11 @@ export class App {
 		undo: () => this.commands.back('undo'),
 		redo: () => this.commands.back('redo'),
 		add: () => this.commands.add(),
-		replace: () => this.tools.openReplace(),
-		find: () => this.tools.openFind(),
-		'find-next': () => this.tools.findNext(1),
-		'find-previous': () => this.tools.findNext(-1),
-		'find-close': () => this.tools.endFind(),
+		replace: () => this.replace.open(),
+		find: () => this.find.open(),
+		'find-next': () => this.find.next(1),
+		'find-previous': () => this.find.next(-1),
+		'find-close': () => this.find.end(),
 		facets: () => this.tools.facets(),
 		fresh: () => this.grid.takeOrder({ fresh: true }),
 		outbox: () => this.grid.outbox.retry(),

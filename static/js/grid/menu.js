@@ -130,7 +130,7 @@ export class Menu {
 				selection.go(selection.active.row, index, { reveal: false });
 				selection.columns();
 			} },
-			{ text: 'Find and replace here…', key: 'Ctrl+H', act: () => tools.openReplace(column.number), off: !grid.settings.canEdit || !column.writable },
+			{ text: 'Find and replace here…', key: 'Ctrl+H', act: () => this.app.replace.open(column.number), off: !grid.settings.canEdit || !column.writable },
 			{ text: 'Accept all suggestions here', act: () => review.decideColumn(column, 'accept'), off: !grid.settings.canEdit || !review.total },
 			{ text: 'Reject all suggestions here', act: () => review.decideColumn(column, 'reject'), off: !grid.settings.canEdit || !review.total },
 			null,

@@ -168,6 +168,6 @@ export class Status {
 		const seconds = Math.max(1, Math.round((Date.now() - Date.parse(order.made_at)) / 1000));
 		age.textContent = `sorted ${seconds < 90 ? `${seconds} s` : `${Math.round(seconds / 60)} min`} ago, refresh`;
 		age.title = 'Edits do not move records while you look at them. Sort and filter again.';
-		this.app.tools?.drawn();
+		this.app.find?.drawn();
 	}
 }

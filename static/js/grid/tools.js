@@ -1,12 +1,11 @@
 // @ts-check
 /**
- * The bar over the grid: filter, sort, columns, find, replace. The server renders the bar; the address carries the view.
+ * The bar over the grid: filter, sort, columns. The server renders the bar; the address carries the view.
  *
  * @module grid/tools
  */
-import { openDialog } from '../app.js';
 import { toast } from '../toast.js';
-import { aborted, address, getHTML, getJSON, setHTML, settled } from './api.js';
+import { aborted, getHTML, getJSON, setHTML, settled } from './api.js';
 import { el } from './grid.js';
 
 const KINDS = /** @type {Record<string, string>} */ ({
@@ -14,9 +13,6 @@ const KINDS = /** @type {Record<string, string>} */ ({
 });
 
 export class Tools {
-	/** @type {AbortController | undefined} */
-	#previewing;
-
 	/** @param {import('./main.js').App} app */
 	constructor(app) {
 		this.app = app;
@@ -44,7 +40,7 @@ export class Tools {
 			cell.setAttribute('aria-sort', keys.includes(slug ?? '') ? 'ascending' : keys.includes(`-${slug}`) ? 'descending' : 'none');
 		}
 		this.app.status?.undoButtons();
-		this.#findCount();
+		this.app.find.drawn();
 	}
 
 	#countColumns() {
@@ -58,7 +54,7 @@ export class Tools {
 		const here = new URL(location.href);
 		for (const [name, value] of Object.entries(this.grid.view)) value ? here.searchParams.set(name, value) : here.searchParams.delete(name);
 		if (here.href !== location.href) history.pushState(null, '', here);
-		this.#showHits();
+		this.app.find.begin();
 		try {
 			const bar = el('#grid-tools');
 			const finding = document.activeElement instanceof HTMLInputElement && document.activeElement.name === 'find';
@@ -125,7 +121,7 @@ export class Tools {
 		const form = /** @type {HTMLFormElement} */ (event.target);
 		if (form.id === 'find-box') {
 			event.preventDefault();
-			return void this.findNext(1);
+			return void this.app.find.next(1);
 		}
 		const kind = form.dataset.form;
 		if (kind === 'condition' || kind === 'expression' || kind === 'replace') event.preventDefault();
@@ -135,7 +131,7 @@ export class Tools {
 			const taken = await this.setFilter(values.filter.trim());
 			if (taken) form.closest('details')?.removeAttribute('open');
 		}
-		if (kind === 'replace') await this.#replace(form, values);
+		if (kind === 'replace') await this.app.replace.run(form, values);
 	}
 
 	/**
@@ -157,15 +153,15 @@ export class Tools {
 		const target = event.target;
 		if (target instanceof HTMLInputElement && target.dataset.column) this.showColumn(Number(target.dataset.column), target.checked);
 		if (target instanceof HTMLSelectElement && target.closest('[data-form=condition]')) this.#ops();
-		if (target instanceof Element && target.closest('[data-form=replace]')) this.#preview();
+		if (target instanceof Element && target.closest('[data-form=replace]')) this.app.replace.preview();
 	}
 
 	/** @param {Event} event */
 	#input(event) {
 		const target = event.target;
 		if (!(target instanceof Element)) return;
-		if (target.closest('#find-box')) this.#typedFind();
-		if (target.closest('[data-form=replace]')) this.#preview();
+		if (target.closest('#find-box')) this.app.find.typed();
+		if (target.closest('[data-form=replace]')) this.app.replace.preview();
 		if (target.closest('[data-form=condition]') && el('#facets')?.childElementCount) this.#typedFacet();
 	}
 
@@ -273,159 +269,6 @@ export class Tools {
 		this.grid.columns.show(number, visible);
 		this.#wire();
 		this.grid.window.refresh();
-	}
-
-	get #findField() {
-		const field = el('#find-box [name=find]');
-		return field instanceof HTMLInputElement ? field : undefined;
-	}
-
-	/** @returns {boolean} false when the focus is there already */
-	openFind() {
-		const field = this.#findField;
-		if (!field || document.activeElement === field) return false;
-		field.closest('#find-box')?.setAttribute('data-on', '');
-		field.focus();
-		field.select();
-		return true;
-	}
-
-	endFind() {
-		const field = this.#findField;
-		if (field) field.value = '';
-		el('#find-box')?.removeAttribute('data-on');
-		this.grid.el.focus({ preventScroll: true });
-		if (this.grid.view.find) this.grid.setView({ find: '' });
-	}
-
-	#typedFind = settled(220, () => {
-		const find = this.#findField?.value ?? '';
-		if (find !== this.grid.view.find) this.grid.setView({ find });
-	});
-
-	/**
-	 * Goes to the next or previous cell that holds what is looked for.
-	 *
-	 * @param {1 | -1} dir
-	 */
-	async findNext(dir) {
-		const find = this.#findField?.value ?? '';
-		if (find !== this.grid.view.find) await this.grid.setView({ find });
-		if (!find || !this.grid.order) return void this.openFind();
-		const { active, column } = this.app.selection;
-		const first = !this.#began;
-		this.#began = true;
-		const at = { order: this.grid.order.order, find, dir, pos: first ? 0 : active.row, col: first ? undefined : column?.number };
-		try {
-			const hit = await getJSON(this.grid.at('find', at));
-			this.app.selection.go(hit.position, Math.max(0, this.grid.columns.indexOf(hit.column)));
-		} catch (error) {
-			this.#began = false;
-			toast('info', error instanceof Error ? error.message : String(error));
-		}
-	}
-
-	#began = false;
-
-	#findCount() {
-		const words = el('#find-count');
-		if (!words) return;
-		words.textContent = this.grid.view.find && this.grid.order ? `${this.grid.order.rows.toLocaleString('en')}` : '';
-		words.title = 'Records that hold it';
-	}
-
-	/** Marks what was found in what is drawn, by ranges: cells stay as they are. */
-	#showHits() {
-		this.#began = false;
-		this.#findCount();
-		this.#highlight();
-	}
-
-	/** @param {HTMLElement[]} [rows] */
-	#highlight(rows = this.grid.window.rows()) {
-		if (!('highlights' in CSS)) return;
-		const find = this.grid.view.find.toLowerCase();
-		if (!find) return void CSS.highlights.delete('find');
-		const ranges = [];
-		for (const row of rows) {
-			const walker = document.createTreeWalker(row, NodeFilter.SHOW_TEXT);
-			for (let node = walker.nextNode(); node; node = walker.nextNode()) {
-				const text = (node.textContent ?? '').toLowerCase();
-				for (let i = text.indexOf(find); i >= 0 && !node.parentElement?.matches('.n'); i = text.indexOf(find, i + find.length)) {
-					const range = new Range();
-					range.setStart(node, i);
-					range.setEnd(node, Math.min(i + find.length, text.length));
-					ranges.push(range);
-				}
-			}
-		}
-		CSS.highlights.set('find', new Highlight(...ranges));
-	}
-
-	/** Draws the hits again after rows were drawn. */
-	drawn() {
-		if (this.grid.view.find) this.#highlight();
-		this.#findCount();
-	}
-
-	/** @param {number} [column] number: only in it */
-	openReplace(column) {
-		if (!this.grid.settings.canEdit) return;
-		const form = el('[data-form=replace]');
-		const columns = form?.querySelector('[name=columns]');
-		if (columns instanceof HTMLSelectElement && column !== undefined) columns.value = String(column);
-		const what = form?.querySelector('[name=what]');
-		if (what instanceof HTMLInputElement && !what.value && this.grid.view.find) what.value = this.grid.view.find;
-		openDialog('replace');
-		if (what instanceof HTMLInputElement) what.select();
-		this.#preview();
-	}
-
-	#preview = settled(250, () => this.#previewNow());
-
-	async #previewNow() {
-		const form = el('[data-form=replace]');
-		const place = el('#replace-preview');
-		if (!(form instanceof HTMLFormElement) || !place) return;
-		const values = /** @type {Record<string, string>} */ (Object.fromEntries(new FormData(form)));
-		const submit = form.querySelector('[data-submit]');
-		const words = form.querySelector('[data-error]');
-		this.#previewing?.abort();
-		if (words) words.textContent = '';
-		if (!values.what && !values.whole) {
-			place.replaceChildren();
-			return void submit?.setAttribute('disabled', '');
-		}
-		this.#previewing = new AbortController();
-		try {
-			const html = await getHTML(address(this.grid.at('replace'), { ...values, filter: this.grid.view.filter, find: this.grid.view.find }), this.#previewing.signal);
-			setHTML(place, html);
-			const n = Number(place.querySelector('[data-count-of]')?.getAttribute('data-count-of'));
-			submit?.toggleAttribute('disabled', n === 0);
-			if (submit) submit.textContent = n ? `Suggest ${n.toLocaleString('en')}` : 'Suggest';
-		} catch (error) {
-			if (aborted(error)) return;
-			submit?.setAttribute('disabled', '');
-			if (words) words.textContent = error instanceof Error ? error.message : String(error);
-		}
-	}
-
-	/**
-	 * @param {HTMLFormElement} form
-	 * @param {Record<string, string>} values
-	 */
-	async #replace(form, values) {
-		const submit = form.querySelector('[data-submit]');
-		submit?.setAttribute('disabled', '');
-		const body = { ...values, filter: this.grid.view.filter, find: this.grid.view.find };
-		const answer = await this.app.commands.send('replace', body, 'Find and replace');
-		if (!answer) return void submit?.removeAttribute('disabled');
-		form.closest('dialog')?.close();
-		this.grid.window.refresh();
-		this.grid.el.focus({ preventScroll: true });
-		await this.app.status.renew();
-		if (this.grid.view.find && values.what.toLowerCase() === this.grid.view.find.toLowerCase()) await this.grid.setView({ find: '', filter: 'suggested()' });
-		await this.app.review.first();
 	}
 
 	/** Sets the export links to the view that is shown. */

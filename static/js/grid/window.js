@@ -5,6 +5,7 @@
  * @module grid/window
  */
 import { aborted, getHTML } from './api.js';
+import { gone, never, number, rowsOf, soon } from './rows.js';
 
 export const ROW = 32; // px, as --row
 const BLOCK = 16; // rows
@@ -378,53 +379,4 @@ export class RowWindow extends EventTarget {
 		else if (right > this.el.scrollLeft + this.el.clientWidth) this.el.scrollLeft = right - this.el.clientWidth;
 		this.draw();
 	}
-}
-
-/**
- * @param {HTMLElement} row
- * @param {number} position
- */
-function number(row, position) {
-	if (row.dataset.pos === String(position)) return;
-	row.dataset.pos = String(position);
-	row.setAttribute('aria-rowindex', String(position + 2));
-	const cell = row.querySelector('.n');
-	if (cell) cell.textContent = String(position + 1);
-}
-
-/**
- * The gap that a record leaves which is gone.
- *
- * @param {HTMLElement} row
- */
-function gone(row) {
-	const gap = /** @type {HTMLElement} */ (row.cloneNode(false));
-	gap.className = 'r is-gone';
-	const n = row.querySelector('.n');
-	if (n) gap.append(n);
-	return gap;
-}
-
-/**
- * @param {string} html
- * @returns {HTMLElement[]}
- */
-export function rowsOf(html) {
-	const template = document.createElement('template');
-	template.innerHTML = html;
-	return /** @type {HTMLElement[]} */ ([...template.content.children]);
-}
-
-/**
- * @param {() => void} call
- * @returns {number}
- */
-function soon(call) {
-	return typeof requestIdleCallback === 'function' ? requestIdleCallback(call, { timeout: 200 }) : setTimeout(call, 50);
-}
-
-/** @param {number} call what soon gave */
-function never(call) {
-	if (typeof cancelIdleCallback === 'function') cancelIdleCallback(call);
-	else clearTimeout(call);
 }
