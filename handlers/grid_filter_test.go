@@ -70,14 +70,14 @@ func TestAValueThatIsNoNumberIsNoCondition(t *testing.T) {
 func TestAFilterIsSplitWhereItsConditionsMeet(t *testing.T) {
 	t.Parallel()
 	for filter, want := range map[string][]string{
-		"":                       nil,
-		"a == 1":                 {"a == 1"},
-		"a == 1 && b == 2":       {"a == 1", "b == 2"},
+		"":                        nil,
+		"a == 1":                  {"a == 1"},
+		"a == 1 && b == 2":        {"a == 1", "b == 2"},
 		`a == "x && y" && (b||c)`: {`a == "x && y"`, "(b||c)"},
-		`a == "\"" && b`:         {`a == "\""`, "b"},
-		"a || b && c":            {"a || b && c"},
-		"a ? b : c":              {"a ? b : c"},
-		"f(a && b) && c":         {"f(a && b)", "c"},
+		`a == "\"" && b`:          {`a == "\""`, "b"},
+		"a || b && c":             {"a || b && c"},
+		"a ? b : c":               {"a ? b : c"},
+		"f(a && b) && c":          {"f(a && b)", "c"},
 	} {
 		if diff := cmp.Diff(want, conjuncts(filter)); diff != "" {
 			t.Errorf("%s: %s", filter, diff)

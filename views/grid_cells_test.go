@@ -12,7 +12,6 @@ import (
 	"scratchpaper/internal/core"
 )
 
-
 var updateCells = flag.Bool("update-cells", false, "write the golden files of cells anew")
 
 func column(n int, t core.ColumnType) GridColumn {

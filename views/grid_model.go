@@ -82,7 +82,7 @@ type GridRow struct {
 	Position int // in the order, from 0; -1 when not known
 	Gone     bool
 	State    core.RecordState
-	Conflict string // of the record as a whole, as a sentence
+	Conflict string          // of the record as a whole, as a sentence
 	Whole    *GridSuggestion // the suggestion to delete it, or to create it
 	Cells    []GridCell
 }

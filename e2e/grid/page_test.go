@@ -51,7 +51,9 @@ func (s shop) col(slug string) int {
 	return c.Number
 }
 
-func (s shop) address() string { return s.url + "/snapshots/" + s.table.Snapshot + "/tables/" + s.table.ID }
+func (s shop) address() string {
+	return s.url + "/snapshots/" + s.table.Snapshot + "/tables/" + s.table.ID
+}
 
 func mustShop(t *testing.T, kettles int) shop {
 	t.Helper()
@@ -216,7 +218,9 @@ func (p page) settled() {
 }
 
 // cell gives the selector of a cell by position and column number.
-func cell(position, column int) string { return fmt.Sprintf(`[data-pos="%d"] [data-c="%d"]`, position, column) }
+func cell(position, column int) string {
+	return fmt.Sprintf(`[data-pos="%d"] [data-c="%d"]`, position, column)
+}
 
 func (p page) text(position, column int) string {
 	p.t.Helper()
