@@ -86,8 +86,13 @@ func TestAWorkerThatLostItsLeaseKeepsNothingAndStops(t *testing.T) {
 	}}
 	l.start(t)
 	j := l.enqueue(t, "work")
-	if err := <-stopped; !errors.Is(err, store.ErrLeaseLost) {
-		t.Errorf("stopped by %v", err)
+	select {
+	case err := <-stopped:
+		if !errors.Is(err, store.ErrLeaseLost) {
+			t.Errorf("stopped by %v", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatalf("it goes on with the job: %+v", l.job(t, j.ID))
 	}
 	if got := l.job(t, j.ID); got.Owner != "other" || got.State != "running" || string(got.Checkpoint) != "{}" || got.Result != nil {
 		t.Errorf("the other worker's job is %+v", got)

@@ -77,7 +77,7 @@ export class Columns extends EventTarget {
 	place() {
 		const narrow = window.innerWidth <= NARROW;
 		this.shown = this.all.filter((c) => !this.hidden.has(c.number));
-		this.numbers = narrow ? 44 : 56;
+		this.numbers = Math.max(narrow ? 44 : 56, this.#digits * 8 + 16);
 		this.lefts = [];
 		let left = this.numbers;
 		const rules = [];
@@ -93,6 +93,16 @@ export class Columns extends EventTarget {
 		rules.push(`.g .r, .g .h, .g-body { width: ${left}px } .g .n { width: ${this.numbers}px }`);
 		this.#sheet.replaceSync(rules.join('\n'));
 		this.dispatchEvent(new Event('change'));
+	}
+
+	#digits = 1;
+
+	/** Makes room for the row numbers. @param {number} rows */
+	count(rows) {
+		const digits = String(rows).length;
+		if (digits === this.#digits) return;
+		this.#digits = digits;
+		this.place();
 	}
 
 	/** @param {number} index of a shown column */

@@ -144,7 +144,7 @@ export class Grid extends EventTarget {
 	async #showFirst(signal) {
 		try {
 			const rows = rowsOf(await getHTML(this.at('rows', { ...this.params, first: 1, cols: this.columns.all.map((c) => c.number).join(',') }), signal));
-			if (signal.aborted) return;
+			if (signal.aborted || this.#taking?.signal !== signal) return; // the order was faster
 			this.order = null;
 			this.tail = [];
 			this.#cold = rows.length;
@@ -165,6 +165,7 @@ export class Grid extends EventTarget {
 		this.order = order;
 		this.tail = [];
 		this.window.clear();
+		this.columns.count(order.rows);
 		this.el.setAttribute('aria-rowcount', String(order.rows + 1));
 		const empty = el('.g-empty', this.el);
 		empty?.toggleAttribute('hidden', order.rows > 0);

@@ -9,6 +9,8 @@ import { toast } from '../toast.js';
 import { address, getHTML, getJSON, Problem, setHTML, settled } from './api.js';
 import { el } from './grid.js';
 
+const BAR = 60; // px that the bar lies over the grid's lower edge
+
 /** @typedef {'accept' | 'reject'} Decision */
 
 export class Review {
@@ -32,7 +34,13 @@ export class Review {
 	/** Shows the bar while suggestions exist. @param {number} total */
 	show(total) {
 		this.total = total;
-		el('#review')?.toggleAttribute('hidden', total === 0 || !this.grid.settings.canEdit);
+		const hidden = total === 0 || !this.grid.settings.canEdit;
+		el('#review')?.toggleAttribute('hidden', hidden);
+		const covered = hidden ? 0 : BAR;
+		if (this.grid.window.covered !== covered) {
+			this.grid.window.covered = covered;
+			this.grid.window.draw();
+		}
 		this.#words();
 	}
 

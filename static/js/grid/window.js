@@ -30,6 +30,8 @@ export class RowWindow extends EventTarget {
 	blocks = new Map();
 	/** the first visible pixel of the rows, as if they were not scaled */
 	top = 0;
+	/** px at the lower edge that something lies over: the last row can be scrolled above it */
+	covered = 0;
 	#scroll = 0; // scrollTop when last looked at
 	#frame = 0;
 	#idle = 0;
@@ -82,6 +84,11 @@ export class RowWindow extends EventTarget {
 		return this.grid.total * ROW;
 	}
 
+	/** The furthest that one can scroll. */
+	get #last() {
+		return Math.max(0, this.height + this.covered - this.viewHeight);
+	}
+
 	/** Rows seen whole or in part: from and to (excluded). */
 	get seen() {
 		const from = Math.max(0, Math.floor(this.top / ROW));
@@ -101,7 +108,7 @@ export class RowWindow extends EventTarget {
 	#follow() {
 		const now = this.el.scrollTop;
 		const most = this.el.scrollHeight - this.el.clientHeight;
-		const last = Math.max(0, this.height - this.viewHeight);
+		const last = this.#last;
 		if (this.height <= TALLEST) this.top = now;
 		else if (now <= 0) this.top = 0;
 		else if (now >= most) this.top = last;
@@ -118,7 +125,7 @@ export class RowWindow extends EventTarget {
 	 * @param {number} top px, as if they were not scaled
 	 */
 	scrollTo(top) {
-		const last = Math.max(0, this.height - this.viewHeight);
+		const last = this.#last;
 		this.#size();
 		top = Math.min(Math.max(0, Math.round(top)), last);
 		const most = this.el.scrollHeight - this.el.clientHeight;
@@ -131,6 +138,7 @@ export class RowWindow extends EventTarget {
 	#size() {
 		const height = `${Math.min(this.height, TALLEST)}px`;
 		if (this.body.style.height !== height) this.body.style.height = height;
+		this.body.style.marginBottom = `${this.covered}px`;
 	}
 
 	/** Draws what is seen: places blocks, asks for those that are missing, drops those that are far. */
@@ -370,7 +378,7 @@ export class RowWindow extends EventTarget {
 	reveal(position, column) {
 		const top = position * ROW;
 		if (top < this.top) this.scrollTo(top);
-		else if (top + ROW > this.top + this.viewHeight) this.scrollTo(top + ROW - this.viewHeight);
+		else if (top + ROW > this.top + this.viewHeight - this.covered) this.scrollTo(top + ROW - this.viewHeight + this.covered);
 		if (column < 1) return;
 		const columns = this.grid.columns;
 		const left = columns.lefts[column];
