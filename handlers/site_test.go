@@ -20,6 +20,7 @@ import (
 	"scratchpaper/internal/core"
 	"scratchpaper/internal/events"
 	"scratchpaper/internal/localdb/testdb"
+	"scratchpaper/internal/orgcheck"
 	"scratchpaper/migrations"
 	"scratchpaper/store"
 )
@@ -52,7 +53,7 @@ func mustSite(t *testing.T) *site {
 		_, err = migrations.Up(ctx, cfg)
 		return err
 	})
-	pool, err := store.Connect(ctx, address, 8, nil)
+	pool, err := store.Connect(ctx, address, 8, orgcheck.Tracer(t))
 	if err != nil {
 		t.Fatal(err)
 	}

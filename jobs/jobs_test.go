@@ -19,6 +19,7 @@ import (
 	"scratchpaper/connectors/postgres"
 	"scratchpaper/internal/core"
 	"scratchpaper/internal/localdb/testdb"
+	"scratchpaper/internal/orgcheck"
 	"scratchpaper/internal/sample"
 	"scratchpaper/migrations"
 	"scratchpaper/store"
@@ -49,7 +50,7 @@ func mustOffice(t *testing.T, fill func(ctx context.Context, conn *pgx.Conn) err
 	t.Helper()
 	ctx := t.Context()
 	url := testdb.URL(t)
-	pool, err := store.Connect(ctx, url, 8, nil)
+	pool, err := store.Connect(ctx, url, 8, orgcheck.Tracer(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -535,7 +535,7 @@ func TestTheSweeperGivesEachJobOnceInAWhileWhoeverAsks(t *testing.T) {
 	if len(seen) != 30 {
 		t.Errorf("%d of 30 jobs were given", len(seen))
 	}
-	if _, err := l.Pool().Exec(t.Context(), `update jobs set enqueued_at = now() - interval '2 minutes' where org_id is not null`); err != nil {
+	if _, err := l.Pool().Exec(t.Context(), `update jobs set enqueued_at = now() - interval '2 minutes' where org_id = $1`, l.by.Org); err != nil {
 		t.Fatal(err)
 	}
 	if due, err := l.DueJobs(t.Context(), time.Minute); err != nil || len(due) != 30 {

@@ -20,6 +20,7 @@ import (
 	"scratchpaper/connectors"
 	"scratchpaper/internal/core"
 	"scratchpaper/internal/localdb/testdb"
+	"scratchpaper/internal/orgcheck"
 	"scratchpaper/migrations"
 	"scratchpaper/store"
 )
@@ -284,7 +285,7 @@ func mustLibrary(t *testing.T, s *shelf) *library {
 		_, err = migrations.Up(ctx, cfg)
 		return err
 	})
-	pool, err := store.Connect(ctx, l.url, 10, nil)
+	pool, err := store.Connect(ctx, l.url, 10, orgcheck.Tracer(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"scratchpaper/internal/core"
 	"scratchpaper/internal/localdb/testdb"
+	"scratchpaper/internal/orgcheck"
 	"scratchpaper/migrations"
 )
 
@@ -33,7 +34,7 @@ func mustStore(t *testing.T) *Store {
 	t.Helper()
 	ctx := t.Context()
 	url := testdb.URL(t)
-	pool, err := Connect(ctx, url, 8, nil)
+	pool, err := Connect(ctx, url, 8, orgcheck.Tracer(t))
 	if err != nil {
 		t.Fatal(err)
 	}

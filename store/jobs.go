@@ -259,8 +259,9 @@ var ErrLeaseLost = core.Errorf(core.Conflict, "This job was taken over by anothe
 func (s *Store) TakeJob(ctx context.Context, id, owner string, lease time.Duration) (job *Job, previous string, err error) {
 	err = s.tx(ctx, core.System(""), func(tx pgx.Tx) error {
 		job, previous = nil, ""
-		// By id alone: the id is random and comes from the queue of the program itself.
-		err := tx.QueryRow(ctx, `select owner from jobs where org_id is not null and id = $1 and (`+dueJob+`) for update skip locked`, id).Scan(&previous)
+		var org string
+		err := tx.QueryRow(ctx, `/* every organization: the id is random and comes from the program's own queue */
+			select org_id, owner from jobs where id = $1 and (`+dueJob+`) for update skip locked`, id).Scan(&org, &previous)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil
 		}
@@ -269,7 +270,7 @@ func (s *Store) TakeJob(ctx context.Context, id, owner string, lease time.Durati
 		}
 		j, err := s.oneJob(ctx, tx, `update jobs set state = 'running', owner = $2, lease_until = clock_timestamp() + $3::interval, slices = slices + 1,
 			failures = failures + case when state = 'running' then 1 else 0 end, waiting_for = '', not_before = null, started_at = coalesce(started_at, now())
-			where org_id is not null and id = $1 returning `+jobColumns, id, owner, lease)
+			where org_id = $4 and id = $1 returning `+jobColumns, id, owner, lease, org)
 		job = &j
 		return err
 	})
@@ -292,8 +293,9 @@ const dueJob = `state = 'queued' and (not_before is null or not_before < clock_t
 
 // waitForConnection sends a job to wait while another job holds its connection. The sweeper tries it again.
 func (s *Store) waitForConnection(ctx context.Context, id string) error {
-	j, err := s.oneJob(ctx, s.pool, `update jobs set state = 'waiting', waiting_for = 'connection', not_before = clock_timestamp() + interval '1 second', enqueued_at = null
-		where org_id is not null and id = $1 and state in ('queued', 'waiting') returning `+jobColumns, id)
+	j, err := s.oneJob(ctx, s.pool, `/* every organization: the id is random and comes from the program's own queue */
+		update jobs set state = 'waiting', waiting_for = 'connection', not_before = clock_timestamp() + interval '1 second', enqueued_at = null
+		where id = $1 and state in ('queued', 'waiting') returning `+jobColumns, id)
 	if core.CodeOf(err) == core.NotFound {
 		return nil
 	}
@@ -385,9 +387,9 @@ type JobEnd struct {
 // DueJobs gives the jobs that a worker should look at: queued, waiting whose time has come, running whose lease ran out.
 // Each is given at most once in again, whoever asks.
 func (s *Store) DueJobs(ctx context.Context, again time.Duration) ([]Job, error) {
-	// Every organization's: the sweeper is the program's own.
-	rows, err := s.pool.Query(ctx, `update jobs set enqueued_at = clock_timestamp() where org_id is not null and id in (
-			select id from jobs where org_id is not null and (`+dueJob+`)
+	rows, err := s.pool.Query(ctx, `/* every organization: the sweeper is the program's own */
+		update jobs set enqueued_at = clock_timestamp() where id in (
+			select id from jobs where (`+dueJob+`)
 				and (enqueued_at is null or enqueued_at < clock_timestamp() - $1::interval)
 			order by created_at limit 1000 for update skip locked)
 		returning `+jobColumns, again)
@@ -400,8 +402,8 @@ func (s *Store) DueJobs(ctx context.Context, again time.Duration) ([]Job, error)
 // NoteEnqueued says that jobs are being enqueued now, so that the sweeper does not do it once more, and gives the queue of
 // each that is not ended.
 func (s *Store) NoteEnqueued(ctx context.Context, ids ...string) (map[string]string, error) {
-	// By id alone, as TakeJob.
-	rows, err := s.pool.Query(ctx, `update jobs set enqueued_at = clock_timestamp() where org_id is not null and id = any($1)
+	rows, err := s.pool.Query(ctx, `/* every organization: the ids come from the program itself, for its own queue */
+		update jobs set enqueued_at = clock_timestamp() where id = any($1)
 		and state in ('queued', 'running', 'waiting') returning id, queue`, ids)
 	if err != nil {
 		return nil, fmt.Errorf("note enqueued: %w", err)
@@ -414,8 +416,8 @@ func (s *Store) NoteEnqueued(ctx context.Context, ids ...string) (map[string]str
 
 // EndLeases ends the leases of all workers. Only a process that has the database to itself may do so, at its start.
 func (s *Store) EndLeases(ctx context.Context) error {
-	_, err := s.pool.Exec(ctx, `update jobs set lease_until = clock_timestamp() - interval '1 millisecond', enqueued_at = null
-		where org_id is not null and state = 'running'`)
+	_, err := s.pool.Exec(ctx, `/* every organization: the leases are those of this program's last run */
+		update jobs set lease_until = clock_timestamp() - interval '1 millisecond', enqueued_at = null where state = 'running'`)
 	return err
 }
 

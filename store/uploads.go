@@ -107,8 +107,8 @@ func (s *Store) DeleteUpload(ctx context.Context, by core.Actor, id string) erro
 
 // DropOldUploads forgets uploads older than age that no open job reads.
 func (s *Store) DropOldUploads(ctx context.Context, age time.Duration) error {
-	// Every organization's: it is the program's own housekeeping.
-	_, err := s.pool.Exec(ctx, `delete from uploads u where u.org_id is not null and u.created_at < now() - $1::interval and not exists (
+	_, err := s.pool.Exec(ctx, `/* every organization: it is the program's own housekeeping */
+		delete from uploads u where u.created_at < now() - $1::interval and not exists (
 		select 1 from jobs j where j.org_id = u.org_id and j.kind = 'import' and j.state in ('queued', 'running', 'waiting') and j.args ->> 'upload' = u.id)`, age)
 	return mapError(err)
 }

@@ -23,6 +23,7 @@ import (
 	"scratchpaper/internal/core"
 	"scratchpaper/internal/events"
 	"scratchpaper/internal/localdb/testdb"
+	"scratchpaper/internal/orgcheck"
 	"scratchpaper/migrations"
 	"scratchpaper/store"
 )
@@ -59,7 +60,7 @@ func mustShop(t *testing.T, kettles int) shop {
 	t.Helper()
 	ctx := t.Context()
 	url := testdb.URL(t)
-	pool, err := store.Connect(ctx, url, 8, nil)
+	pool, err := store.Connect(ctx, url, 8, orgcheck.Tracer(t))
 	must(t, err)
 	t.Cleanup(pool.Close)
 	cfg, err := pgx.ParseConfig(url)
