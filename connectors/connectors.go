@@ -21,7 +21,7 @@ type Setting struct {
 	Required bool
 	Default  string
 	Choices  []string
-	Check    func(value string) error // nil: anything goes; the error is a sentence
+	Check    func(value string) error // nil: anything goes; the error is a core.Error with a sentence
 }
 
 // Limits are what a service takes. Zero is "no limit known".

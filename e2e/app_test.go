@@ -277,9 +277,9 @@ func (a *app) service() *pgx.Conn {
 	var password []byte
 	err := filepath.WalkDir(a.data, func(path string, d os.DirEntry, err error) error {
 		if err == nil && d.Name() == "sample-password" {
-			password, err = os.ReadFile(path)
+			password, _ = os.ReadFile(path) // without one the test ends below
 		}
-		return nil
+		return nil // the server's own files come and go
 	})
 	if err != nil || password == nil {
 		a.t.Fatalf("no password of the sample in %s: %v", a.data, err)

@@ -87,7 +87,7 @@ func (s *Server) checkedConnection(body connectionBody) (store.NewConnection, er
 		}
 		if v != "" && st.Check != nil {
 			if err := st.Check(v); err != nil {
-				bad.Fields = append(bad.Fields, core.FieldError{Pointer: "/settings/" + st.Key, Detail: err.Error()})
+				bad.Fields = append(bad.Fields, core.FieldError{Pointer: "/settings/" + st.Key, Detail: core.SentenceOf(err)})
 			}
 		}
 		if st.Secret {

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"sort"
 	"strconv"
@@ -340,9 +339,4 @@ func rowObject(t Table, alias string) string {
 		parts = parts[n:]
 	}
 	return "(" + strings.Join(chunks, " || ") + ")"
-}
-
-// decodeObject reads an object of canonical values by column number.
-func decodeObject(t Table, raw json.RawMessage) (map[int]core.Value, error) {
-	return byColumn(t.Columns, raw)
 }

@@ -233,7 +233,9 @@ func ability[T any](b *bench) T {
 func (b *bench) current(fields []string, ids ...string) []connectors.Record {
 	b.t.Helper()
 	reader := ability[connectors.BatchReader](b)
-	return must(b, func(ctx context.Context) ([]connectors.Record, error) { return reader.Current(ctx, b.table, fields, ids) })
+	return must(b, func(ctx context.Context) ([]connectors.Record, error) {
+		return reader.Current(ctx, b.table, fields, ids)
+	})
 }
 
 // version gives a record's version, or skips the test.

@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
-	"fmt"
 	"net"
 	"strconv"
 	"strings"
@@ -15,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"scratchpaper/connectors"
+	"scratchpaper/internal/core"
 )
 
 func settings() []connectors.Setting {
@@ -32,25 +31,25 @@ func settings() []connectors.Setting {
 func checkHost(v string) error {
 	switch {
 	case v == "":
-		return errors.New("Fill in the host, such as db.example.org.")
+		return core.Errorf(core.Invalid, "Fill in the host, such as db.example.org.")
 	case strings.HasPrefix(v, "/") || strings.HasPrefix(v, "@"):
-		return errors.New("Sockets are not taken; give the name or address of a server.")
+		return core.Errorf(core.Invalid, "Sockets are not taken; give the name or address of a server.")
 	case strings.ContainsAny(v, "/ ,@?\x00\n\t"):
-		return errors.New("Give only the name or address of one server, such as db.example.org.")
+		return core.Errorf(core.Invalid, "Give only the name or address of one server, such as db.example.org.")
 	}
 	return nil
 }
 
 func checkPort(v string) error {
 	if n, err := strconv.Atoi(v); v != "" && (err != nil || n < 1 || n > 65535) {
-		return errors.New("A port is a number from 1 to 65535.")
+		return core.Errorf(core.Invalid, "A port is a number from 1 to 65535.")
 	}
 	return nil
 }
 
 func checkPlain(v string) error {
 	if strings.ContainsRune(v, 0) {
-		return errors.New("The NUL character is not taken.")
+		return core.Errorf(core.Invalid, "The NUL character is not taken.")
 	}
 	return nil
 }
@@ -60,12 +59,12 @@ func checkSSLMode(v string) error {
 	case "", "disable", "require", "verify-full":
 		return nil
 	}
-	return errors.New("Choose verify-full, require or disable.")
+	return core.Errorf(core.Invalid, "Choose verify-full, require or disable.")
 }
 
 func checkCA(v string) error {
 	if v = strings.TrimSpace(v); v != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(v)) {
-		return errors.New("This is not a certificate in PEM form (-----BEGIN CERTIFICATE-----).")
+		return core.Errorf(core.Invalid, "This is not a certificate in PEM form (-----BEGIN CERTIFICATE-----).")
 	}
 	return nil
 }
@@ -76,10 +75,10 @@ func check(given connectors.Settings) error {
 		v := given[setting.Key]
 		err := setting.Check(v)
 		if err == nil && setting.Required && v == "" {
-			err = fmt.Errorf("%s is missing.", setting.Label)
+			err = core.Errorf(core.Invalid, "%s is missing.", setting.Label)
 		}
 		if err != nil {
-			return &connectors.Fault{Kind: connectors.RefusedValue, Field: setting.Key, Words: err.Error()}
+			return &connectors.Fault{Kind: connectors.RefusedValue, Field: setting.Key, Words: core.SentenceOf(err)}
 		}
 	}
 	return nil

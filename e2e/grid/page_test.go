@@ -212,12 +212,6 @@ func (p page) until(what, condition string) {
 	}
 }
 
-// settled waits until everything written has been answered and drawn.
-func (p page) settled() {
-	p.t.Helper()
-	p.until("all is saved", `document.querySelectorAll('.is-pending').length === 0`)
-}
-
 // cell gives the selector of a cell by position and column number.
 func cell(position, column int) string {
 	return fmt.Sprintf(`[data-pos="%d"] [data-c="%d"]`, position, column)
