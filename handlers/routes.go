@@ -3,13 +3,11 @@ package handlers
 import (
 	"context"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"scratchpaper/internal/core"
-	"scratchpaper/internal/events"
 )
 
 // routes lists every address. Those of the grid, of publishing and of the JSON API stand in lists of their own.
@@ -83,35 +81,4 @@ func (s *Server) readyz(c echo.Context) error {
 		}
 	}
 	return c.String(http.StatusOK, "ok\n")
-}
-
-// streamEvents is the browser's one event stream. Every topic is checked against the caller's organization.
-func (s *Server) streamEvents(c echo.Context) error {
-	topics, err := events.ParseTopics(c.QueryParams()["topic"])
-	if err != nil {
-		return err
-	}
-	by, ctx := actor(c), c.Request().Context()
-	sub := events.Subscription{Org: by.Org, Person: by.Person, Named: strings.HasPrefix(c.Path(), "/api/")}
-	for _, t := range topics {
-		err = nil
-		if t.Snapshot != "" {
-			_, err = s.store.SnapshotByID(ctx, by, t.Snapshot)
-		} else if t.Job != "" {
-			_, err = s.store.JobByID(ctx, by, t.Job)
-		}
-		if core.CodeOf(err) == core.NotFound {
-			continue // one that is gone does not take the other tabs' topics with it
-		}
-		if err != nil {
-			return err
-		}
-		sub.Topics = append(sub.Topics, t.Name)
-	}
-	request := c.Request().Clone(ctx)
-	sub.Session = func(context.Context) bool {
-		again, err := s.identify(request)
-		return err == nil && again.Org == by.Org
-	}
-	return s.hub.Stream(c.Response(), c.Request(), sub)
 }

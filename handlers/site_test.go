@@ -9,7 +9,9 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/jackc/pgx/v5"
@@ -31,6 +33,54 @@ type site struct {
 	store   *store.Store
 	by      core.Actor
 	service *url.URL
+	app     *Server
+	people  *people
+}
+
+// people are who requests can come from beside the local person: the one that the header X-As names.
+type people struct {
+	mu    sync.Mutex
+	known map[string]core.Actor
+}
+
+// identify is what an identity provider does: it looks at the request and knows somebody, or does not.
+func (p *people) identify(r *http.Request) (core.Actor, error) {
+	name := r.Header.Get("X-As")
+	if name == "" {
+		return core.Local(), nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if a, ok := p.known[name]; ok {
+		return a, nil
+	}
+	return core.Actor{}, core.Errorf(core.Unauthorized, "Sign in first.")
+}
+
+func (p *people) set(name string, a core.Actor) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.known[name] = a
+}
+
+func (p *people) forget(name string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.known, name)
+}
+
+// mustOrganization makes another organization with one person, who may do everything there and is known by its name in X-As.
+func (s *site) mustOrganization(t *testing.T, name string) core.Actor {
+	t.Helper()
+	by := core.Actor{Org: "org_" + name, Person: "per_" + name, Name: "Person of " + name, Kind: "person", Role: core.Admin}
+	for _, sql := range []string{`insert into organizations (id, name) values ('org_' || $1, $1)`, `insert into people (id, name) values ('per_' || $1, 'Person of ' || $1)`,
+		`insert into members (org_id, person_id, role) values ('org_' || $1, 'per_' || $1, 'admin')`} {
+		if _, err := s.store.Pool().Exec(t.Context(), sql, name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.people.set(name, by)
+	return by
 }
 
 type plainBox struct{}
@@ -69,12 +119,14 @@ func mustSite(t *testing.T) *site {
 	quiet := slog.New(slog.DiscardHandler)
 	rdb := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr()})
 	t.Cleanup(func() { _ = rdb.Close() })
-	hub := events.New(rdb, quiet)
+	hub := events.New(rdb, quiet, events.SessionEvery(50*time.Millisecond))
 	go func() { _ = hub.Run(context.WithoutCancel(ctx)) }()
 	t.Cleanup(hub.Stop)
-	s := &site{by: core.Local(), service: service, store: store.New(store.Options{Pool: pool, Notifier: hub, Sealer: plainBox{}, Log: quiet})}
-	s.Server = httptest.NewServer(New(Deps{Store: s.store, Hub: hub, Connectors: []connectors.Connector{postgres.New()},
-		Dial: (&net.Dialer{}).DialContext, Log: quiet, Config: Config{Dev: true}}))
+	s := &site{by: core.Local(), service: service, store: store.New(store.Options{Pool: pool, Notifier: hub, Sealer: plainBox{}, Log: quiet}),
+		people: &people{known: map[string]core.Actor{}}}
+	s.app = New(Deps{Store: s.store, Hub: hub, Connectors: []connectors.Connector{postgres.New()},
+		Dial: (&net.Dialer{}).DialContext, Identify: s.people.identify, Log: quiet, Config: Config{Dev: true}})
+	s.Server = httptest.NewServer(s.app)
 	t.Cleanup(func() { hub.StopStreams(); s.Close() })
 	s.Client().CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return s

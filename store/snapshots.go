@@ -66,6 +66,13 @@ func (s *Store) SnapshotByID(ctx context.Context, by core.Actor, id string) (Sna
 	return sn, err
 }
 
+// HasSnapshot gives an error unless the organization has the snapshot. Codes: NotFound.
+func (s *Store) HasSnapshot(ctx context.Context, by core.Actor, id string) error {
+	var found bool
+	err := s.pool.QueryRow(ctx, `select true from snapshots where org_id = $1 and id = $2`, by.Org, id).Scan(&found)
+	return mapError(err)
+}
+
 // Tables gives a snapshot's tables with columns, in order.
 func (s *Store) Tables(ctx context.Context, by core.Actor, snapshot string) ([]Table, error) {
 	tables, err := selectTables(ctx, s.pool, "org_id = $1 and snapshot_id = $2", by.Org, snapshot)

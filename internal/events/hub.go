@@ -77,6 +77,9 @@ func Version(v string) Option { return func(h *Hub) { h.version = v } }
 // StreamsPerPerson limits the open streams of one person in this process. The default is 50.
 func StreamsPerPerson(n int) Option { return func(h *Hub) { h.perPerson = n } }
 
+// SessionEvery is the time between two looks at whether a listener may still listen. The default is a minute.
+func SessionEvery(d time.Duration) Option { return func(h *Hub) { h.pace.session = d } }
+
 // New makes a hub. Nothing is published or forwarded before Run.
 func New(rdb redis.UniversalClient, log *slog.Logger, options ...Option) *Hub {
 	h := &Hub{
