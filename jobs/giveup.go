@@ -15,10 +15,5 @@ func endPublish(run *Run) error {
 	if run.Snapshot.ID == "" {
 		return nil // it is gone, with its plans
 	}
-	if run.Previous != "" {
-		if err := run.o.Store.SendingBecomesUnknown(run.ctx, run.Snapshot, args.Plan); err != nil {
-			return err
-		}
-	}
-	return run.o.Store.EndPlan(run.ctx, run.Snapshot, args.Plan)
+	return run.o.Store.EndPlan(run.ctx, run.Job, run.Snapshot, args.Plan)
 }

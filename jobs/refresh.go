@@ -230,8 +230,10 @@ func (rt *remoteReading) sweepPage() error {
 	return nil
 }
 
-func (rt *remoteReading) testCredential() error {
-	ctx, cancel := rt.Request()
+func (rt *remoteReading) testCredential() error { return rt.Run.testCredential(rt.session) }
+
+func (run *Run) testCredential(session connectors.Session) error {
+	ctx, cancel := run.Request()
 	defer cancel()
-	return rt.session.Test(ctx)
+	return session.Test(ctx)
 }

@@ -215,11 +215,14 @@ func (run *Run) aside(fn func()) {
 	}()
 }
 
+// progressPause is how often a job's numbers are saved at most.
+const progressPause = 250 * time.Millisecond
+
 // Progress saves the job's numbers, at most four times a second unless now.
 func (run *Run) Progress(now bool) {
 	run.numbers.Lock()
 	defer run.numbers.Unlock()
-	if !now && time.Since(run.saved) < 250*time.Millisecond {
+	if !now && time.Since(run.saved) < progressPause {
 		return
 	}
 	run.saved = time.Now()
@@ -237,7 +240,7 @@ func (run *Run) Session(connection string) (connectors.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := c.Open(run.ctx, settings, connectors.Environment{Dial: run.o.Dial, Deadline: run.Deadline})
+	s, err := c.Open(run.ctx, settings, connectors.Environment{Dial: run.dial, Deadline: run.Deadline})
 	if err != nil {
 		return nil, err
 	}

@@ -1,29 +1,18 @@
 package jobs
 
 import (
+	"encoding/json"
+	"strconv"
 	"time"
 
 	"scratchpaper/connectors"
-	"scratchpaper/internal/core"
 	"scratchpaper/store"
 )
-
-// sameValue compares two values of a column in canonical form; numbers by value, so 29 and 29.00 are the same.
-func sameValue(c core.Column, a, b core.Value) bool {
-	if c.Type == core.Number && !a.IsNull() && !b.IsNull() {
-		return core.SameNumber(a.Text, b.Text)
-	}
-	if c.Type == core.JSON && !a.IsNull() && !b.IsNull() {
-		return core.SameJSON(a.Text, b.Text)
-	}
-	return a.Equal(b)
-}
 
 // settleUnknown judges items of which nobody knows whether they arrived, a while after they were sent: by what the service
 // holds now. What cannot be told surely stays unknown for a person, and is never sent again by itself.
 func (p *publishing) settleUnknown() error {
-	old := time.Now().Add(-p.o.Timings.Settle)
-	items, younger, err := p.o.Store.UnknownItems(p.ctx, p.Snapshot, p.plan.ID, old)
+	items, younger, err := p.o.Store.UnknownItems(p.ctx, p.Snapshot, p.plan.ID, p.o.Timings.Settle)
 	if err != nil {
 		return err
 	}
@@ -80,10 +69,12 @@ func (p *publishing) settleTable(t store.Table, items []store.Item) (resend bool
 	for _, o := range out {
 		resend = resend || o.State == "planned"
 	}
-	if err := p.o.Store.SaveOutcomes(p.ctx, t, out); err != nil {
+	p.o.Fault("publish.judged")
+	if err := p.saveOutcomes(t, out); err != nil {
 		return false, err
 	}
-	return resend, p.o.Store.MergePublished(p.ctx, p.By, t, p.plan.ID)
+	p.o.Fault("publish.settled")
+	return resend, p.o.Store.MergeOutcomes(p.ctx, p.By, t, p.plan.ID)
 }
 
 // judgeCreates asks the connector for creates whose answer was lost.
@@ -111,7 +102,7 @@ func (b *batch) judgeCreates() ([]store.ItemOutcome, error) {
 		case o.Err == nil:
 			out = append(out, b.outcome(b.items[i], writes[i], o))
 		case o.Err.Kind == connectors.Gone:
-			out = append(out, store.ItemOutcome{Item: b.items[i].ID, State: "planned"})
+			out = append(out, store.ItemOutcome{Item: b.items[i].ID, Attempt: b.items[i].Attempts, State: "planned"})
 		}
 	}
 	return out, nil
@@ -127,7 +118,7 @@ func (b *batch) neverSent() ([]store.ItemOutcome, error) {
 			rest = append(rest, it)
 			continue
 		}
-		out = append(out, store.ItemOutcome{Item: it.ID, State: "planned"})
+		out = append(out, store.ItemOutcome{Item: it.ID, Attempt: it.Attempts, State: "planned"})
 	}
 	if out == nil {
 		return nil, nil
@@ -153,61 +144,43 @@ func (b *batch) judgeWrites() ([]store.ItemOutcome, error) {
 	if !ok {
 		return nil, nil
 	}
-	fields := make([]string, 0, len(b.cols))
-	for f := range b.cols {
-		fields = append(fields, f)
-	}
-	ids := make([]string, len(b.items))
-	for i, it := range b.items {
-		ids[i] = it.RemoteID
-	}
-	ctx, cancel := b.Request()
-	defer cancel()
-	current, err := reader.Current(ctx, b.remote, fields, ids)
+	there, err := b.read(reader)
 	if err != nil {
 		return nil, err
 	}
-	there := map[string]connectors.Record{}
-	for _, r := range current {
-		there[r.ID] = r
-	}
-	writes, err := b.writes()
-	if err != nil {
-		return nil, err
-	}
-	var out []store.ItemOutcome
+	out := make([]store.ItemOutcome, len(b.items))
 	for i, it := range b.items {
 		r, found := there[it.RemoteID]
-		out = append(out, b.judgeWrite(it, writes[i], fields, r, found))
+		out[i] = b.judgeWrite(it, r, found)
 	}
 	return out, nil
 }
 
-func (b *batch) judgeWrite(it store.Item, w connectors.Write, fields []string, r connectors.Record, found bool) store.ItemOutcome {
+func (b *batch) judgeWrite(it store.Item, now held, found bool) store.ItemOutcome {
+	o := store.ItemOutcome{Item: it.ID, Attempt: it.Attempts, RemoteID: it.RemoteID, Version: now.version}
 	switch {
 	case !found && it.Op == "delete":
-		return store.ItemOutcome{Item: it.ID, State: "published", RemoteID: it.RemoteID}
+		o.State = "published"
 	case !found:
-		return store.ItemOutcome{Item: it.ID, State: "conflict", Reason: "The record was deleted at the service."}
+		o.State, o.Reason = "conflict", store.DeletedThere
 	case it.Op == "delete":
-		return store.ItemOutcome{Item: it.ID, State: "planned"}
+		o.State = "planned" // looked at once more before it is sent
+	case b.asWanted(it, now.values):
+		o.State, o.Sent, o.Stored = "published", b.wanted(it), b.byNumber(now.values)
+	case len(b.differing(it, now.values)) == 0:
+		o.State = "planned"
+	default:
+		o.State, o.Reason, o.Before = "conflict", "The service changed this record meanwhile.", b.byNumber(now.values)
 	}
-	now := map[string]core.Value{}
-	for i, f := range fields {
-		now[f] = r.Values[i]
+	return o
+}
+
+// wanted gives the new values of an item by column number.
+func (b *batch) wanted(it store.Item) json.RawMessage {
+	m := map[string]json.RawMessage{}
+	for n, f := range it.Fields {
+		m[strconv.Itoa(n)] = f.Value
 	}
-	wanted, known := true, true
-	for f, want := range w.Values {
-		c := b.cols[f]
-		is := sameValue(c, now[f], want)
-		wanted = wanted && is
-		known = known && (is || sameValue(c, now[f], w.Base[f]))
-	}
-	switch {
-	case wanted:
-		return b.outcome(it, w, connectors.Outcome{ID: r.ID, Version: r.Version, Stored: now, Before: w.Base})
-	case known:
-		return store.ItemOutcome{Item: it.ID, State: "planned"}
-	}
-	return store.ItemOutcome{Item: it.ID, State: "conflict", Reason: "The service changed this record meanwhile.", Before: b.byNumber(now)}
+	raw, _ := json.Marshal(m) // texts and raw JSON only
+	return raw
 }

@@ -458,7 +458,7 @@ func TestAPlanIsExactAndAPublishIsTakenOver(t *testing.T) {
 			Before: json.RawMessage(fmt.Sprintf(`{"%d": "Kettle"}`, k.col("title")))}}); err != nil {
 			t.Fatal(err)
 		}
-		if err := k.MergePublished(ctx, k.by, k.t, p.ID); err != nil {
+		if err := k.MergeOutcomes(ctx, k.by, k.t, p.ID); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -472,7 +472,7 @@ func TestAPlanIsExactAndAPublishIsTakenOver(t *testing.T) {
 	wantCount(t, "created", c.Created, 0)
 	wantCount(t, "deleted", c.Deleted, 0)
 	wantCount(t, "edits", c.Edits, 2)
-	if err := k.EndPlan(ctx, k.snapshot, p.ID); err != nil {
+	if err := k.EndPlan(ctx, j, k.snapshot, p.ID); err != nil {
 		t.Fatal(err)
 	}
 	rev, err := k.Revert(ctx, k.by, k.snapshot.ID, p.ID)

@@ -118,6 +118,9 @@ func (b *batchTxn) settleRecordKind(ctx context.Context, kind string, ids []int6
 		}
 		b.delta.Created += int64(len(ids))
 		b.delta.Edits -= edits
+		if err := b.endCreates(ctx, ids); err != nil {
+			return err
+		}
 		return b.settleSet(ctx, ids, "_state = 1, _remote_id = null, _remote_version = null, _base = null, _conflict = null")
 	case kind == "deleted_there":
 		_, err := b.tx.Exec(ctx, `insert into `+companion(b.t, "_changes")+` (batch, row, col, before, after)
@@ -133,9 +136,54 @@ func (b *batchTxn) settleRecordKind(ctx context.Context, kind string, ids []int6
 		b.delta.Edits -= edits
 		return err
 	case as == "mine": // still to be deleted, now knowing the newer state
+		if err := b.knowTheirs(ctx, ids); err != nil {
+			return err
+		}
 		return b.settleSet(ctx, ids, "_remote_version = coalesce(_conflict -> '_record' ->> 'version', _remote_version), _conflict = null")
 	}
 	return b.undeleteWithTheirs(ctx, ids)
+}
+
+// endCreates lets records be created once more: what an earlier publish created is gone at the service.
+func (b *batchTxn) endCreates(ctx context.Context, ids []int64) error {
+	_, err := b.tx.Exec(ctx, `update `+companion(b.t, "_publish_items")+` set ended = true where record = any($1) and op = 'create'`, dynamic, ids)
+	if err != nil {
+		return fmt.Errorf("end creates: %w", err)
+	}
+	return nil
+}
+
+// knowTheirs makes what the service holds now of deleted records what we expect it to hold.
+func (b *batchTxn) knowTheirs(ctx context.Context, ids []int64) error {
+	cols := b.t.Columns
+	tag, err := b.tx.Exec(ctx, `insert into `+companion(b.t, "_changes")+` (batch, row, col, before, after, base_before, base_after, conflict_before, conflict_after)
+		select $1, r._id, e.col, x.now, case when x.base is null then c.value else x.now end, x.base, case when x.base is not null then nullif(c.value, x.now) end, c.value, null
+		from `+dataTable(b.t)+` r cross join lateral jsonb_each(r._conflict - '_record') c(key, value)
+		cross join lateral (select c.key::int as col) e
+		cross join lateral (select `+cellOf(cols, "r", "e.col")+` as now, r._base -> c.key as base) x
+		where r._id = any($2) and r._state = 2 and x.now is not null`, dynamic, b.id, ids)
+	if err != nil {
+		return fmt.Errorf("know theirs: %w", err)
+	}
+	if tag.RowsAffected() == 0 {
+		return nil
+	}
+	if err := b.writeRecorded(ctx, cols, tag.RowsAffected()); err != nil {
+		return err
+	}
+	return b.uncountDeleted(ctx)
+}
+
+// uncountDeleted takes back what writeRecorded counted as edits of deleted records: they count as deletes only.
+func (b *batchTxn) uncountDeleted(ctx context.Context) error {
+	var n int64
+	err := b.tx.QueryRow(ctx, `select count(ch.base_after) - count(ch.base_before) from `+companion(b.t, "_changes")+` ch join `+dataTable(b.t)+` r on r._id = ch.row
+		where ch.batch = $1 and ch.col <> 0 and r._state = 2`, dynamic, b.id).Scan(&n)
+	if err != nil {
+		return fmt.Errorf("count edits of deleted records: %w", err)
+	}
+	b.delta.Edits -= n
+	return nil
 }
 
 func (b *batchTxn) settleSet(ctx context.Context, ids []int64, set string) error {

@@ -114,21 +114,31 @@ func (s *Store) checkpointAfter(ctx context.Context, b *batchTxn, j *Job, checkp
 	return s.CheckpointTx(ctx, b.tx, j, checkpoint)
 }
 
-func (b *batchTxn) stagePage(ctx context.Context, m PageMerge) error {
-	names := []string{"_n", "_remote_id", "_version"}
+// createPage makes the temporary table of a page.
+func (b *batchTxn) createPage(ctx context.Context, cols []core.Column) error {
 	var ddl strings.Builder
 	ddl.WriteString("create temporary table page (_n int, _remote_id text, _version text")
-	for _, c := range m.Columns {
+	for _, c := range cols {
 		typ := "text"
 		if c.Type.IsList() {
 			typ = "text[]"
 		}
 		ddl.WriteString(", " + ident(c.Physical) + " " + typ)
-		names = append(names, c.Physical)
 	}
 	ddl.WriteString(") on commit drop")
 	if _, err := b.tx.Exec(ctx, ddl.String()); err != nil {
 		return fmt.Errorf("stage page: %w", err)
+	}
+	return nil
+}
+
+func (b *batchTxn) stagePage(ctx context.Context, m PageMerge) error {
+	if err := b.createPage(ctx, m.Columns); err != nil {
+		return err
+	}
+	names := []string{"_n", "_remote_id", "_version"}
+	for _, c := range m.Columns {
+		names = append(names, c.Physical)
 	}
 	row := make([]any, len(names))
 	_, err := b.tx.CopyFrom(ctx, pgx.Identifier{"page"}, names, pgx.CopyFromSlice(len(m.Records), func(i int) ([]any, error) {

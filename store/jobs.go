@@ -200,8 +200,7 @@ func (s *Store) CancelJob(ctx context.Context, by core.Actor, id string) (Job, e
 		if err != nil || j.State != "cancelled" || j.Kind != "publish" {
 			return err
 		}
-		_, err = tx.Exec(ctx, `update `+ident(j.Snapshot, "_plans")+` set state = 'done' where job_id = $1`, dynamic, j.ID)
-		return err
+		return endPlanOf(ctx, tx, j)
 	})
 	if core.CodeOf(err) == core.NotFound {
 		if _, err := s.JobByID(ctx, by, id); err != nil {
@@ -213,6 +212,24 @@ func (s *Store) CancelJob(ctx context.Context, by core.Actor, id string) (Job, e
 		s.hintJob(ctx, j)
 	}
 	return j, err
+}
+
+// endPlanOf closes the plan of a publish that nobody is running. What it left in `sending` may have arrived or not.
+func endPlanOf(ctx context.Context, tx pgx.Tx, j Job) error {
+	rows, err := tx.Query(ctx, `update `+ident(j.Snapshot, "_plans")+` set state = 'done' where job_id = $1 returning id`, dynamic, j.ID)
+	if err != nil {
+		return fmt.Errorf("end plan: %w", err)
+	}
+	plans, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return fmt.Errorf("end plan: %w", err)
+	}
+	for _, p := range plans {
+		if err := sendingBecomesUnknown(ctx, tx, j.Snapshot, p); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ContinueJob lets a job go on that waits for a person. Codes: NotFound, Forbidden, Conflict.

@@ -142,6 +142,11 @@ func (b *batchTxn) columnsOf(ctx context.Context, id int64) ([]core.Column, erro
 	if err != nil {
 		return nil, fmt.Errorf("columns of a batch: %w", err)
 	}
+	return b.columnsIn(rows)
+}
+
+// columnsIn gives the columns whose numbers a query gave.
+func (b *batchTxn) columnsIn(rows pgx.Rows) ([]core.Column, error) {
 	numbers, err := pgx.CollectRows(rows, pgx.RowTo[int])
 	var cols []core.Column
 	for _, n := range numbers {

@@ -1,0 +1,280 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"scratchpaper/internal/core"
+)
+
+// unmergedOf is a condition on i: a published item of a plan ("" is any) and a table whose outcome is not in its row yet.
+func unmergedOf(plan, table string) string {
+	return "(" + plan + " = '' or i.plan = " + plan + ") and i.table_id = " + table + " and i.state = 'published' and not i.merged"
+}
+
+// MergeOutcomes takes the outcomes of a plan's items ("" is any plan) over into the rows: repeatable, under the table's lock.
+// What the service stored of published ones becomes the base, and the value where nobody edited it meanwhile; a later edit
+// stays an edit. What was read of those in conflict is merged as a refresh would.
+func (s *Store) MergeOutcomes(ctx context.Context, by core.Actor, t Table, plan string) error {
+	var published, conflicts int
+	err := s.pool.QueryRow(ctx, `select count(*) filter (where state = 'published'), count(*) filter (where state = 'conflict') from `+companion(t, "_publish_items")+`
+		where ($1 = '' or plan = $1) and table_id = $2 and state in ('published', 'conflict') and not merged`, dynamic, plan, t.ID).Scan(&published, &conflicts)
+	if err != nil {
+		return mapError(fmt.Errorf("unmerged items: %w", err))
+	}
+	if conflicts > 0 {
+		if err := s.mergeConflicts(ctx, by, t, plan); err != nil {
+			return err
+		}
+	}
+	if published == 0 {
+		return nil
+	}
+	_, err = s.inBatch(ctx, by, t.Ref(), newBatch{Kind: "publish", Label: "Publish"}, func(b *batchTxn) error {
+		for _, merge := range []func(context.Context, string) error{b.mergeRecords, b.mergeCells, b.mergeReferences, b.mergeDeletes} {
+			if err := merge(ctx, plan); err != nil {
+				return err
+			}
+		}
+		_, err := b.tx.Exec(ctx, `update `+companion(b.t, "_publish_items")+` i set merged = true where `+unmergedOf("$1", "$2"), dynamic, plan, b.t.ID)
+		return err
+	})
+	return err
+}
+
+// mergeConflicts takes over what was read of records that the service had changed under their edits, so that a person decides.
+func (s *Store) mergeConflicts(ctx context.Context, by core.Actor, t Table, plan string) error {
+	_, err := s.inBatch(ctx, by, t.Ref(), newBatch{Kind: "refresh", Label: "Conflicts found"}, func(b *batchTxn) error {
+		var c MergeCounts
+		if err := b.mergeGone(ctx, plan, &c); err != nil {
+			return err
+		}
+		if err := b.mergeRead(ctx, plan, &c); err != nil {
+			return err
+		}
+		_, err := b.tx.Exec(ctx, `update `+companion(b.t, "_publish_items")+` set merged = true
+			where ($1 = '' or plan = $1) and table_id = $2 and state = 'conflict' and not merged`, dynamic, plan, b.t.ID)
+		return err
+	})
+	return err
+}
+
+func (b *batchTxn) mergeGone(ctx context.Context, plan string, c *MergeCounts) error {
+	rows, err := b.tx.Query(ctx, `select i.remote_id from `+companion(b.t, "_publish_items")+` i where ($1 = '' or i.plan = $1) and i.table_id = $2
+		and i.state = 'conflict' and not i.merged and i.reason = $3 and i.remote_id is not null`, dynamic, plan, b.t.ID, DeletedThere)
+	if err != nil {
+		return fmt.Errorf("gone records: %w", err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil || len(ids) == 0 {
+		return err
+	}
+	if err := b.markGone(ctx, ids, c); err != nil {
+		return err
+	}
+	return b.removeClean(ctx, ids, c)
+}
+
+// mergeRead merges the records of items in conflict from their receipts.
+func (b *batchTxn) mergeRead(ctx context.Context, plan string, c *MergeCounts) error {
+	from := ` from ` + companion(b.t, "_publish_items") + ` i join ` + companion(b.t, "_receipts") + ` rc on rc.item = i.id
+		where ($1 = '' or i.plan = $1) and i.table_id = $2 and i.state = 'conflict' and not i.merged and rc.before is not null`
+	cols, err := b.columnsRead(ctx, plan, from)
+	if err != nil || len(cols) == 0 {
+		return err
+	}
+	if err := b.createPage(ctx, cols); err != nil {
+		return err
+	}
+	names, values := []string{"_n", "_remote_id", "_version"}, []string{"0", "i.remote_id", "rc.version"}
+	for _, col := range cols {
+		names, values = append(names, ident(col.Physical)), append(values, stagedFrom(col, "rc.before -> '"+strconv.Itoa(col.Number)+"'"))
+	}
+	_, err = b.tx.Exec(ctx, "insert into page ("+strings.Join(names, ", ")+") select "+strings.Join(values, ", ")+from, dynamic, plan, b.t.ID)
+	if err != nil {
+		return fmt.Errorf("stage what was read: %w", err)
+	}
+	return b.mergePage(ctx, PageMerge{Columns: cols}, c)
+}
+
+// columnsRead gives the columns that all of the receipts have.
+func (b *batchTxn) columnsRead(ctx context.Context, plan, from string) ([]core.Column, error) {
+	rows, err := b.tx.Query(ctx, `select key::int from (select rc.before`+from+`) x cross join lateral jsonb_object_keys(before) key
+		group by key having count(*) = (select count(*) from (select 1`+from+`) y)`, dynamic, plan, b.t.ID)
+	if err != nil {
+		return nil, fmt.Errorf("columns read: %w", err)
+	}
+	return b.columnsIn(rows)
+}
+
+// stagedFrom gives the SQL that turns canonical jsonb into what a page holds.
+func stagedFrom(c core.Column, j string) string {
+	switch {
+	case c.Type == core.JSON:
+		return "(" + j + " -> 0)::text"
+	case c.Type.IsList():
+		return castExpr(c, "("+j+")")
+	}
+	return "(" + j + ") #>> '{}'"
+}
+
+// unmerged gives the from-item of a plan's published items of the table with their receipts and rows; args $2 and $3.
+func (b *batchTxn) unmerged(ops string) string {
+	return companion(b.t, "_publish_items") + ` i join ` + companion(b.t, "_receipts") + ` rc on rc.item = i.id join ` + dataTable(b.t) + ` r on r._id = i.record
+		where ` + unmergedOf("$2", "$3") + ` and i.op in (` + ops + `)`
+}
+
+// mergeRecords gives created records their remote ids, and all their new versions. One that was deleted here meanwhile
+// stays deleted, and has something to delete now.
+func (b *batchTxn) mergeRecords(ctx context.Context, plan string) error {
+	var created, deleted int64
+	err := b.tx.QueryRow(ctx, `with done as (
+			update `+dataTable(b.t)+` u set _remote_id = coalesce(x.remote_id, u._remote_id), _remote_version = coalesce(x.version, u._remote_version),
+				_state = case when x.op = 'create' and u._state = 1 then 0 else u._state end
+			from (select i.record, i.op, i.remote_id, rc.version, r._state as state from `+b.unmerged("'create', 'update'")+`) x
+			where u._id = x.record and $1::bigint > 0 returning x.op, x.state)
+		select count(*) filter (where op = 'create' and state = 1), count(*) filter (where op = 'create' and state = 2) from done`,
+		dynamic, b.id, plan, b.t.ID).Scan(&created, &deleted)
+	if err != nil {
+		return fmt.Errorf("merge records: %w", err)
+	}
+	b.delta.Created -= created
+	b.delta.Deleted += deleted
+	return nil
+}
+
+func (b *batchTxn) mergeCells(ctx context.Context, plan string) error {
+	cols := b.t.Columns
+	tag, err := b.tx.Exec(ctx, `
+		insert into `+companion(b.t, "_changes")+` (batch, row, col, before, after, base_before, base_after, conflict_before, conflict_after)
+		select $1, y.record, y.col, y.now, y.after, y.base, nullif(y.stored, y.after), y.conflict, null
+		from (select i.record, e.col, x.now, x.base, x.conflict, st.value as stored,
+				case when x.now = (case when i.fields ? st.key then i.fields -> st.key -> 1 when i.op = 'create' then 'null' else x.now end) then st.value else x.now end as after
+			from `+strings.Replace(b.unmerged("'create', 'update'"), "where", `cross join lateral jsonb_each(rc.stored) st
+				cross join lateral (select st.key::int as col) e
+				cross join lateral (select `+cellOf(cols, "r", "e.col")+` as now, r._base -> st.key as base, r._conflict -> st.key as conflict) x
+				where`, 1)+` and x.now is not null and (i.op = 'create' or i.fields ? st.key or x.base is null)) y
+		where y.after <> y.now or y.base is distinct from nullif(y.stored, y.after) or y.conflict is not null`, dynamic, b.id, plan, b.t.ID)
+	if err != nil {
+		return fmt.Errorf("merge cells: %w", err)
+	}
+	if tag.RowsAffected() == 0 {
+		return nil
+	}
+	if err := b.writeRecorded(ctx, cols, tag.RowsAffected()); err != nil {
+		return err
+	}
+	return b.uncountDeleted(ctx)
+}
+
+// mergeReferences writes the new remote ids into the cells of the snapshot that referred to records by "~" and their id.
+func (b *batchTxn) mergeReferences(ctx context.Context, plan string) error {
+	created := companion(b.t, "_publish_items") + ` i on i.record = f.target and ` + unmergedOf("$1", "$2") + ` and i.op = 'create'`
+	rows, err := b.tx.Query(ctx, `select distinct c.table_id, f.col from `+companion(b.t, "_refs")+` f join `+created+`
+		join columns c on c.org_id = $3 and c.snapshot_id = $4 and c.number = f.col order by 1, 2`, dynamic, plan, b.t.ID, b.t.Org, b.t.Snapshot)
+	if err != nil {
+		return fmt.Errorf("references: %w", err)
+	}
+	type cell struct {
+		table  string
+		column int
+	}
+	cells, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (cell, error) {
+		var c cell
+		return c, row.Scan(&c.table, &c.column)
+	})
+	if err != nil {
+		return fmt.Errorf("references: %w", err)
+	}
+	for _, c := range cells {
+		if err := b.rewriteReferences(ctx, plan, c.table, c.column); err != nil {
+			return err
+		}
+	}
+	if len(cells) == 0 {
+		return nil
+	}
+	_, err = b.tx.Exec(ctx, `delete from `+companion(b.t, "_refs")+` f using `+companion(b.t, "_publish_items")+` i
+		where i.record = f.target and `+unmergedOf("$1", "$2")+` and i.op = 'create'`, dynamic, plan, b.t.ID)
+	return err
+}
+
+func (b *batchTxn) rewriteReferences(ctx context.Context, plan, table string, column int) error {
+	t := b.t
+	if table != t.ID {
+		var err error
+		if t, err = tableTx(ctx, b.tx, b.by, TableRef{b.t.Snapshot, table}); err != nil {
+			return err
+		}
+		if _, err := lockTable(ctx, b.tx, t); err != nil {
+			return err
+		}
+	}
+	c, ok := t.Column(column)
+	if !ok {
+		return nil
+	}
+	cell := "r." + ident(c.Physical)
+	known := `(select i.remote_id from ` + companion(t, "_publish_items") + ` i where '~' || i.record = v and ` + unmergedOf("$1", "$2") + ` and i.op = 'create')`
+	value := "(select coalesce(" + known + ", v) from (select " + cell + " as v) e)"
+	if c.Type == core.References {
+		value = "array(select coalesce(" + known + ", v) from unnest(" + cell + ") with ordinality e(v, n) order by n)"
+	}
+	_, err := b.tx.Exec(ctx, `update `+dataTable(t)+` r set `+ident(c.Physical)+` = `+value+`
+		where r._id in (select f.row from `+companion(t, "_refs")+` f join `+companion(t, "_publish_items")+` i on i.record = f.target
+			where f.col = $3 and `+unmergedOf("$1", "$2")+` and i.op = 'create')`, dynamic, plan, b.t.ID, column)
+	if err != nil {
+		return fmt.Errorf("rewrite references: %w", err)
+	}
+	if t.ID != b.t.ID {
+		_, err = bump(ctx, b.tx, t, countsDelta{})
+	}
+	return err
+}
+
+// mergeDeletes takes deleted records out of the table; their values stay in the history, and their creates are ended. One
+// that was brought back here meanwhile is to be created anew.
+func (b *batchTxn) mergeDeletes(ctx context.Context, plan string) error {
+	done := companion(b.t, "_publish_items") + ` i where ` + unmergedOf("$1", "$2") + ` and i.op = 'delete' and r._id = i.record`
+	if err := b.broughtBack(ctx, plan, done); err != nil {
+		return err
+	}
+	tag, err := b.tx.Exec(ctx, `insert into `+companion(b.t, "_changes")+` (batch, row, col, before, after)
+		select $3, r._id, 0, `+rowObject(b.t, "r")+`, 'null' from `+dataTable(b.t)+` r, `+done+` and r._state = 2`, dynamic, plan, b.t.ID, b.id)
+	if err != nil {
+		return fmt.Errorf("record deletes: %w", err)
+	}
+	if tag.RowsAffected() > 0 {
+		if _, err := b.tx.Exec(ctx, `delete from `+dataTable(b.t)+` r using `+done+` and r._state = 2`, dynamic, plan, b.t.ID); err != nil {
+			return fmt.Errorf("merge deletes: %w", err)
+		}
+	}
+	b.rows += tag.RowsAffected()
+	b.delta.Deleted -= tag.RowsAffected()
+	_, err = b.tx.Exec(ctx, `update `+companion(b.t, "_publish_items")+` o set ended = true from `+companion(b.t, "_publish_items")+` i
+		where `+unmergedOf("$1", "$2")+` and i.op = 'delete' and o.record = i.record and o.op = 'create'`, dynamic, plan, b.t.ID)
+	if err != nil {
+		return fmt.Errorf("end creates: %w", err)
+	}
+	return nil
+}
+
+func (b *batchTxn) broughtBack(ctx context.Context, plan, done string) error {
+	var n, edits, conflicts int64
+	err := b.tx.QueryRow(ctx, `with old as (select r._id, r._base, r._conflict from `+dataTable(b.t)+` r, `+done+` and r._state <> 2),
+			new as (update `+dataTable(b.t)+` r set _state = 1, _remote_id = null, _remote_version = null, _base = null, _conflict = null from old where r._id = old._id returning 1)
+		select count(*), coalesce(sum((select count(*) from jsonb_object_keys(old._base))), 0), count(old._conflict) from old`, dynamic, plan, b.t.ID).Scan(&n, &edits, &conflicts)
+	if err != nil {
+		return fmt.Errorf("records brought back: %w", err)
+	}
+	b.rows += n
+	b.many = b.many || n > 0
+	b.delta.Created += n
+	b.delta.Edits -= edits
+	b.delta.Conflicts -= conflicts
+	return nil
+}
