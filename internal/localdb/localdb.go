@@ -123,7 +123,11 @@ func (s *Server) run(ctx context.Context, o Options, bin string) error {
 	if err != nil {
 		return err
 	}
-	return s.launch(ctx, o, bin)
+	if err := s.launch(ctx, o, bin); err != nil {
+		return err
+	}
+	s.place.dropOtherTrees(bin)
+	return nil
 }
 
 func (s *Server) announce(o Options) {

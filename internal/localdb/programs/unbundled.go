@@ -1,0 +1,6 @@
+//go:build !bundled
+
+package programs
+
+// No archive is built in.
+const archive, sum = "", ""
