@@ -298,7 +298,7 @@ func mustLibrary(t *testing.T, s *shelf) *library {
 	l.options = Options{Store: l.Store, Redis: rdb, Workers: 4, Log: slog.New(slog.DiscardHandler), Timings: brisk(), Kinds: map[string]Kind{},
 		Settings: func(_ context.Context, _ core.Actor, id string) (connectors.Connector, connectors.Settings, error) {
 			s, _ := l.shelves.Load(id)
-			return s.(*shelf), nil, nil
+			return s.(connectors.Connector), nil, nil
 		}}
 	return l
 }

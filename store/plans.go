@@ -139,7 +139,7 @@ func publishable(snap Snapshot, tables []string) ([]Table, error) {
 	}
 	var out []Table
 	for _, t := range snap.Tables {
-		if (len(want) == 0 || want[t.ID]) && t.Source == core.Remote && t.Connection != "" {
+		if (len(tables) == 0 || want[t.ID]) && t.Source == core.Remote && t.Connection != "" {
 			out = append(out, t)
 		}
 		delete(want, t.ID)
@@ -446,12 +446,7 @@ func (s *Store) StartPublish(ctx context.Context, by core.Actor, snapshot, plan 
 		if err != nil {
 			return err
 		}
-		for _, t := range snap.Tables {
-			if err := leaveOutChanged(ctx, tx, t, plan); err != nil {
-				return err
-			}
-		}
-		if p, err = s.planTx(ctx, tx, snap, plan); err != nil {
+		if p, err = s.lookAgain(ctx, tx, snap, plan); err != nil {
 			return err
 		}
 		if p.Counts.Planned == 0 || !deletes && p.Counts.Creates+p.Counts.Updates == 0 {
@@ -489,14 +484,31 @@ func (s *Store) publishJobTx(ctx context.Context, tx pgx.Tx, by core.Actor, snap
 	return j, err
 }
 
+// lookAgain leaves out what is not as the plan shows it any more, and gives the plan as it is then.
+func (s *Store) lookAgain(ctx context.Context, tx pgx.Tx, snap Snapshot, plan string) (Plan, error) {
+	for _, t := range snap.Tables {
+		for _, op := range []string{"create", "update"} {
+			if _, err := translateReferences(ctx, tx, t, plan, op); err != nil {
+				return Plan{}, err
+			}
+		}
+		if err := leaveOutChanged(ctx, tx, t, plan); err != nil {
+			return Plan{}, err
+		}
+	}
+	return s.planTx(ctx, tx, snap, plan)
+}
+
 // leaveOutChanged leaves out the items whose record no longer is what the plan shows.
 func leaveOutChanged(ctx context.Context, tx pgx.Tx, t Table, plan string) error {
 	_, err := tx.Exec(ctx, `update `+companion(t, "_publish_items")+` i set state = 'left_out', reason = case when r._id is null then 'gone'
 			when r._conflict is not null then 'conflict' else 'changed' end
 		from `+companion(t, "_publish_items")+` o left join `+dataTable(t)+` r on r._id = o.record
 		where o.id = i.id and o.plan = $1 and o.table_id = $2 and o.state = 'planned' and (r._id is null or r._conflict is not null
-			or o.op = 'create' and (r._state <> 1 or r._remote_id is not null) or o.op = 'delete' and r._state <> 2 or o.op = 'update' and r._state <> 0
-			or exists (select 1 from jsonb_each(o.fields) e where (case e.key::int `+cellCases(t)+` end) is distinct from e.value -> 1))`, dynamic, plan, t.ID)
+			or o.op = 'create' and (r._state <> 1 or r._remote_id is not null or o.fields is distinct from `+createFields(t)+`)
+			or o.op = 'delete' and r._state <> 2 or o.op = 'update' and (r._state <> 0
+				or exists (select 1 from jsonb_each(o.fields) e where (case e.key::int `+cellCases(t)+` end) is distinct from e.value -> 1
+					or r._base -> e.key is distinct from e.value -> 0)))`, dynamic, plan, t.ID)
 	if err != nil {
 		return fmt.Errorf("leave out changed: %w", err)
 	}
@@ -511,7 +523,8 @@ func cellCases(t Table) string {
 	return b.String()
 }
 
-// RetryPlan makes planned and failed items ready again and starts a job for them. Codes: NotFound, Forbidden, Conflict.
+// RetryPlan makes planned and failed items ready again and starts a job for them, which also judges unknown ones once more.
+// Records that changed since the plan was made are left out, as StartPublish does. Codes: NotFound, Forbidden, Conflict.
 func (s *Store) RetryPlan(ctx context.Context, by core.Actor, snapshot, plan string) (Job, error) {
 	if err := by.Require(core.Publisher); err != nil {
 		return Job{}, err
@@ -532,12 +545,15 @@ func (s *Store) RetryPlan(ctx context.Context, by core.Actor, snapshot, plan str
 		if p.State != "done" {
 			return core.Errorf(core.Conflict, "This plan is not through yet.")
 		}
-		tag, err := tx.Exec(ctx, `update `+ident(snap.Schema, "_publish_items")+` set state = 'planned', reason = '' where plan = $1 and state in ('failed', 'planned')`, dynamic, plan)
+		_, err = tx.Exec(ctx, `update `+ident(snap.Schema, "_publish_items")+` set state = 'planned', reason = '' where plan = $1 and state in ('failed', 'planned')`, dynamic, plan)
 		if err != nil {
 			return fmt.Errorf("retry: %w", err)
 		}
-		if tag.RowsAffected() == 0 {
-			return core.Errorf(core.Conflict, "Nothing of this plan failed.")
+		if p, err = s.lookAgain(ctx, tx, snap, plan); err != nil {
+			return err
+		}
+		if p.Counts.Planned == 0 && p.Counts.Unknown == 0 {
+			return core.Errorf(core.Conflict, "Nothing of this plan is left to send again: what failed was changed since. Make a new plan.")
 		}
 		j, err = s.publishJobTx(ctx, tx, by, snap, p, p.Deletes, 0)
 		return err

@@ -284,16 +284,22 @@ func (s *Store) EndPlan(ctx context.Context, j *Job, snap Snapshot, plan string)
 
 // UnknownItems gives the unknown items of a plan that were sent at least a while ago, and how many are younger.
 func (s *Store) UnknownItems(ctx context.Context, snap Snapshot, plan string, age time.Duration) (list []Item, younger int, err error) {
-	rows, err := s.pool.Query(ctx, "select "+itemColumns+itemsFrom(snap.Schema)+"where i.plan = $1 and i.state = 'unknown' and i.sent_at <= clock_timestamp() - $2::interval order by i.id",
-		dynamic, plan, age)
+	var before time.Time // by the clock that set sent_at
+	if err := s.pool.QueryRow(ctx, "select clock_timestamp() - $1::interval", age).Scan(&before); err != nil {
+		return nil, 0, mapError(fmt.Errorf("unknown items: %w", err))
+	}
+	rows, err := s.pool.Query(ctx, "select "+itemColumns+itemsFrom(snap.Schema)+"where i.plan = $1 and i.state = 'unknown' order by i.id", dynamic, plan)
 	if err != nil {
-		return nil, 0, fmt.Errorf("unknown items: %w", err)
+		return nil, 0, mapError(fmt.Errorf("unknown items: %w", err))
 	}
-	if list, err = pgx.CollectRows(rows, scanItem); err != nil {
-		return nil, 0, fmt.Errorf("unknown items: %w", err)
+	all, err := pgx.CollectRows(rows, scanItem)
+	for _, it := range all {
+		if it.SentAt != nil && it.SentAt.After(before) {
+			younger++
+			continue
+		}
+		list = append(list, it)
 	}
-	err = s.pool.QueryRow(ctx, "select count(*) from "+ident(snap.Schema, "_publish_items")+" i where i.plan = $1 and i.state = 'unknown' and i.sent_at > clock_timestamp() - $2::interval",
-		dynamic, plan, age).Scan(&younger)
 	return list, younger, mapError(err)
 }
 
