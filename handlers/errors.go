@@ -86,7 +86,7 @@ func (s *Server) answerError(c echo.Context, err error) {
 	c.Response().Header().Set("Cache-Control", "no-store")
 	var sendErr error
 	switch {
-	case c.Request().Header.Get("HX-Request") == "true":
+	case byHTMX(c):
 		sendErr = s.render(c, status, views.NoticeBox(views.Notice{Kind: "error", Text: e.Sentence}))
 	case wantsPage(c):
 		sendErr = s.render(c, status, views.ErrorPage(s.framePage(c, views.ErrorTitle(status)), errorView(c, status, e)))

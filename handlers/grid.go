@@ -31,6 +31,7 @@ func (s *Server) gridRoutes(e *echo.Echo) {
 	g.GET("/order", s.showOrder)
 	g.GET("/rows", s.showRows)
 	g.GET("/cell", s.showCell)
+	g.GET("/references", s.findReferences)
 	g.GET("/copy", s.copyCells)
 	g.GET("/export", s.exportTable)
 	g.GET("/counts", s.showCounts)
@@ -116,7 +117,7 @@ func (s *Server) firstRecords(c echo.Context, t store.Table, v store.View, limit
 	if err != nil {
 		return views.GridRows{}, err
 	}
-	return windowOf(t, cols, rows, nil, zoneOf(c)), nil
+	return s.window(c, t, cols, rows, nil)
 }
 
 func (s *Server) downloading(c echo.Context, snapshot string) (bool, error) {
@@ -199,7 +200,10 @@ func (s *Server) rowsByID(c echo.Context, t store.Table, cols []int) (views.Grid
 		return views.GridRows{}, core.FieldErrorf("/ids", "A window has at most %d records.", mostRows)
 	}
 	rows, err := s.store.Rows(ctxOf(c), actor(c), t.Ref(), ids, store.RowOptions{Columns: cols, CutAt: cellCut})
-	return windowOf(t, cols, rows, nil, zoneOf(c)), err
+	if err != nil {
+		return views.GridRows{}, err
+	}
+	return s.window(c, t, cols, rows, nil)
 }
 
 func (s *Server) rowsByPosition(c echo.Context, t store.Table, cols []int) (views.GridRows, error) {
@@ -221,25 +225,36 @@ func (s *Server) rowsByPosition(c echo.Context, t store.Table, cols []int) (view
 	}
 	ids := o.IDs(int(from), int(to))
 	rows, err := s.store.Rows(ctxOf(c), actor(c), t.Ref(), ids, store.RowOptions{Columns: cols, CutAt: cellCut})
-	return windowOf(t, cols, rows, &placed{ids, int(from)}, zoneOf(c)), err
+	if err != nil {
+		return views.GridRows{}, err
+	}
+	return s.window(c, t, cols, rows, &placed{ids, int(from)})
 }
 
 // countsAnswer is what the status bar, the tabs and the undo button show.
 type countsAnswer struct {
 	core.Counts
-	Version     int64  `json:"version"`
-	Undo        string `json:"undo"` // what Ctrl+Z would undo, "" for nothing
-	Redo        string `json:"redo"`
-	Downloading bool   `json:"downloading"`
+	Version     int64                  `json:"version"`
+	Undo        string                 `json:"undo"` // what Ctrl+Z would undo, "" for nothing
+	Redo        string                 `json:"redo"`
+	Downloading bool                   `json:"downloading"`
+	Tables      map[string]core.Counts `json:"tables"` // of all tabs
 }
 
 func (s *Server) showCounts(c echo.Context) error {
 	ctx, by := ctxOf(c), actor(c)
-	t, err := s.store.TableByID(ctx, by, refOf(c))
+	sn, err := s.store.SnapshotByID(ctx, by, c.Param("snapshot"))
 	if err != nil {
 		return err
 	}
-	out := countsAnswer{Counts: t.Counts, Version: t.Version}
+	t, ok := tableIn(sn, []string{c.Param("table")})
+	if !ok {
+		return core.Errorf(core.NotFound, "This table is not here (any more).")
+	}
+	out := countsAnswer{Counts: t.Counts, Version: t.Version, Tables: map[string]core.Counts{}}
+	for _, tab := range sn.Tables {
+		out.Tables[tab.ID] = tab.Counts
+	}
 	if out.Undo, err = nextLabel(s.store.NextUndo(ctx, by, t.Snapshot)); err != nil {
 		return err
 	}

@@ -1,6 +1,8 @@
 package handlers
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -60,6 +62,9 @@ func (s *Server) logRequest(c echo.Context, err error, took time.Duration) {
 	}
 	if status == http.StatusServiceUnavailable {
 		level = slog.LevelWarn // somebody else's trouble, and it passes
+	}
+	if errors.Is(err, context.Canceled) && c.Request().Context().Err() != nil {
+		level = slog.LevelDebug // the browser went away; nobody reads the answer
 	}
 	args := []any{"method", c.Request().Method, "path", c.Request().URL.Path, "status", status, "ms", took.Milliseconds()}
 	if err != nil {

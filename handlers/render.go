@@ -31,12 +31,15 @@ func partial(c echo.Context) bool {
 	return h.Get("HX-Request") == "true" && h.Get("HX-Request-Type") == "partial"
 }
 
+// byHTMX says whether htmx asks, which puts the answer, or a part of it, into the page that is there.
+func byHTMX(c echo.Context) bool { return c.Request().Header.Get("HX-Request") == "true" }
+
 // see sends the browser to another page of ours after a write: 303 for plain forms, a header for htmx.
 func see(c echo.Context, address string) error {
 	if !strings.HasPrefix(address, "/") || strings.HasPrefix(address, "//") || strings.HasPrefix(address, "/\\") {
 		address = "/"
 	}
-	if c.Request().Header.Get("HX-Request") == "true" {
+	if byHTMX(c) {
 		c.Response().Header().Set("HX-Redirect", address)
 		return c.NoContent(http.StatusOK)
 	}

@@ -33,7 +33,8 @@ type Plan struct {
 // PlanCounts count a plan's items by operation and by state. The operations leave out what is left out.
 type PlanCounts struct {
 	Creates, Updates, Deletes                                                 int64
-	Planned, Sending, Published, Failed, Conflict, Unknown, LeftOut, Unticked int64
+	Planned, Sending, Published, Failed, Conflict, Unknown, LeftOut, Unticked int64 // Conflict: also those left out for one
+	Total                                                                     int64
 }
 
 // Item is one record of a plan.
@@ -217,15 +218,6 @@ func (s *Store) planTable(ctx context.Context, tx pgx.Tx, by core.Actor, plan st
 	return nil
 }
 
-func titleSQL(t Table) string {
-	for _, c := range t.Columns {
-		if c.Type == core.Text && !c.Options.Key {
-			return "coalesce(left(r." + ident(c.Physical) + ", 120), '')"
-		}
-	}
-	return "coalesce(r._remote_id, '')"
-}
-
 func createFields(t Table) string {
 	var parts []string
 	for _, c := range t.Columns {
@@ -269,23 +261,25 @@ func (s *Store) planTx(ctx context.Context, q querier, snap Snapshot, id string)
 	p := Plan{ID: id, Snapshot: snap.ID}
 	c := &p.Counts
 	err := q.QueryRow(ctx, `select p.table_ids, p.who, p.at, p.label, p.state, coalesce(p.reverts, ''), coalesce(p.job_id, ''), p.deletes, coalesce(p.first, 0),
-			n.creates, n.updates, n.deletes, n.planned, n.sending, n.published, n.failed, n.conflict, n.unknown, n.left_out, n.unticked
+			n.creates, n.updates, n.deletes, n.planned, n.sending, n.published, n.failed, n.conflict, n.unknown, n.left_out, n.unticked, n.total
 		from `+ident(snap.Schema, "_plans")+` p cross join lateral (select
 			count(*) filter (where op = 'create' and state <> 'left_out') as creates, count(*) filter (where op = 'update' and state <> 'left_out') as updates,
 			count(*) filter (where op = 'delete' and state <> 'left_out') as deletes,
 			count(*) filter (where state = 'planned') as planned, count(*) filter (where state = 'sending') as sending,
 			count(*) filter (where state = 'published') as published, count(*) filter (where state = 'failed') as failed,
 			count(*) filter (where state = 'conflict' or state = 'left_out' and reason = 'conflict') as conflict, count(*) filter (where state = 'unknown') as unknown,
-			count(*) filter (where state = 'left_out') as left_out, count(*) filter (where state = 'left_out' and reason = 'unticked') as unticked
+			count(*) filter (where state = 'left_out') as left_out, count(*) filter (where state = 'left_out' and reason = 'unticked') as unticked,
+			count(*) as total
 			from `+ident(snap.Schema, "_publish_items")+` i where i.plan = p.id) n
 		where p.id = $1`, dynamic, id).Scan(&p.Tables, &p.Who, &p.At, &p.Label, &p.State, &p.Reverts, &p.Job, &p.Deletes, &p.First,
-		&c.Creates, &c.Updates, &c.Deletes, &c.Planned, &c.Sending, &c.Published, &c.Failed, &c.Conflict, &c.Unknown, &c.LeftOut, &c.Unticked)
+		&c.Creates, &c.Updates, &c.Deletes, &c.Planned, &c.Sending, &c.Published, &c.Failed, &c.Conflict, &c.Unknown, &c.LeftOut, &c.Unticked, &c.Total)
 	return p, mapError(err)
 }
 
 // ItemsFilter narrows Items; empty fields do not.
 type ItemsFilter struct {
 	Op, State, Table string
+	Conflict         *bool // those in conflict, also where that left them out; or those that are not
 	After            int64
 	Limit            int // 0 is 100
 }
@@ -314,7 +308,8 @@ func (s *Store) Items(ctx context.Context, by core.Actor, snapshot, plan string,
 		f.Limit = 100
 	}
 	rows, err := s.pool.Query(ctx, "select "+itemColumns+itemsFrom(snap.Schema)+`where i.plan = $1 and i.id > $2 and ($3 = '' or i.op = $3)
-		and ($4 = '' or i.state = $4) and ($5 = '' or i.table_id = $5) order by i.id limit $6`, dynamic, plan, f.After, f.Op, f.State, f.Table, f.Limit+1)
+		and ($4 = '' or i.state = $4) and ($5 = '' or i.table_id = $5) and ($6::boolean is null or $6 = (i.state = 'conflict' or i.state = 'left_out' and i.reason = 'conflict'))
+		order by i.id limit $7`, dynamic, plan, f.After, f.Op, f.State, f.Table, f.Conflict, f.Limit+1)
 	if err != nil {
 		return nil, 0, fmt.Errorf("items: %w", err)
 	}
@@ -338,7 +333,8 @@ type PlanGroup struct {
 	Ticked bool
 }
 
-// PlanGroups puts equal changes of a plan together, the largest first. Codes: NotFound.
+// PlanGroups puts equal changes of a plan together: creates and deletes of each table, then the updates, the largest first.
+// Codes: NotFound.
 func (s *Store) PlanGroups(ctx context.Context, by core.Actor, snapshot, plan string, limit int) ([]PlanGroup, error) {
 	snap, err := s.SnapshotByID(ctx, by, snapshot)
 	if err != nil {
@@ -348,7 +344,7 @@ func (s *Store) PlanGroups(ctx context.Context, by core.Actor, snapshot, plan st
 			bool_or(i.state <> 'left_out')
 		from `+ident(snap.Schema, "_publish_items")+` i left join lateral jsonb_each(case when i.op = 'update' then i.fields end) e on true
 		where i.plan = $1 and not (i.state = 'left_out' and i.reason = 'conflict')
-		group by 1, 2, 3, 4, 5 order by case i.op when 'create' then 1 when 'update' then 0 else 2 end, 7 desc, 3 limit $2`, dynamic, plan, limit)
+		group by 1, 2, 3, 4, 5 order by case i.op when 'create' then 0 when 'delete' then 1 else 2 end, 7 desc, 3 limit $2`, dynamic, plan, limit)
 	if err != nil {
 		return nil, fmt.Errorf("plan groups: %w", err)
 	}

@@ -22,6 +22,7 @@ type ButtonProps struct {
 	ID       string
 	Dialog   string // id of a <dialog> that it opens (with a script)
 	Form     string // id of the form that it belongs to, when it is outside of it
+	Publish  bool   // Ctrl+Shift+Enter presses it
 }
 
 func (b ButtonProps) class() string { return ButtonClass(b.Kind, b.Size, b.Label != "") }

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"scratchpaper/internal/core"
 )
@@ -22,6 +23,7 @@ type GridColumn struct {
 	Open     bool            `json:"open,omitempty"` // other values than the choices are allowed
 	Required bool            `json:"required,omitempty"`
 	Insert   bool            `json:"insertOnly,omitempty"`
+	Target   string          `json:"target,omitempty"` // references: id of the table they point to, when it is in the snapshot
 }
 
 // NewGridColumn gives a column with the width that its type wants where nobody chose one.
@@ -30,11 +32,31 @@ func NewGridColumn(c core.Column) GridColumn {
 		Number: c.Number, Slug: c.Slug, Title: c.Title, Type: c.Type, Width: c.Width,
 		Writable: c.Writable || c.InsertOnly, WhyNot: c.WhyNot, Insert: c.InsertOnly,
 		Choices: c.Options.Choices, Open: c.Options.OpenChoices || len(c.Options.Choices) == 0, Required: c.Options.Required,
+		Target: c.Options.TargetTable,
 	}
 	if g.Width == 0 {
-		g.Width = defaultWidth(c.Type)
+		g.Width = max(defaultWidth(c.Type), min(mostTitle, titleRoom+letter*utf8.RuneCountInString(c.Title)), pillWidth(c.Options.Choices))
 	}
 	return g
+}
+
+// Measures of the grid's 13 px text: a letter's width, what stands beside a column's title (icon, menu, padding) and beside a
+// choice (pill, padding), and how wide either makes a column at most.
+const (
+	letter    = 7
+	titleRoom = 52
+	pillRoom  = 40
+	mostTitle = 220
+	mostPill  = 240
+)
+
+// pillWidth gives the width that shows every choice in full, as far as that is not too wide.
+func pillWidth(choices []string) int {
+	width := 0
+	for _, c := range choices {
+		width = max(width, min(mostPill, pillRoom+letter*utf8.RuneCountInString(c)))
+	}
+	return width
 }
 
 func defaultWidth(t core.ColumnType) int {
@@ -44,7 +66,7 @@ func defaultWidth(t core.ColumnType) int {
 	case core.Choice, core.Images:
 		return 128
 	case core.DateTime, core.LocalTime, core.Reference:
-		return 150
+		return 160
 	case core.LongText, core.Markdown, core.JSON:
 		return 320
 	case core.Choices, core.References, core.URL, core.Email:
@@ -67,7 +89,8 @@ type GridSuggestion struct {
 type GridCell struct {
 	Column      GridColumn
 	Value       core.Value
-	Cut         bool // the value is longer than shown
+	Titles      map[string]string // references: how the records are called that they hold
+	Cut         bool              // the value is longer than shown
 	Edited      bool
 	Base        core.Value // with Edited
 	Conflict    bool
@@ -269,12 +292,14 @@ var conditionOps = []struct{ Op, Text, For string }{
 	{"empty", "is empty", ""}, {"filled", "is not empty", ""},
 }
 
-// pending gives the number on the publish button: what is edited, created or deleted; "" for nothing.
+// pending gives the number on the publish button: what is edited, created or deleted in any table; "" for nothing.
 func (p GridPage) pending() string {
 	var n int64
-	for _, c := range []*int64{p.Counts.Edits, p.Counts.Created, p.Counts.Deleted} {
-		if c != nil {
-			n += *c
+	for _, tab := range p.Tabs {
+		for _, c := range []*int64{tab.Counts.Edits, tab.Counts.Created, tab.Counts.Deleted} {
+			if c != nil {
+				n += *c
+			}
 		}
 	}
 	if n == 0 {

@@ -29,7 +29,38 @@ func cellInside(c GridCell, zone *time.Location) templ.Component {
 	if len(c.Suggestions) > 0 {
 		return DiffLine(c.Column.Type, c.Suggestions[0].Before, c.Suggestions[0].After)
 	}
+	if c.Titles != nil && !nameless(c.Value) {
+		return written(references(c.Value, c.Titles))
+	}
 	return gridValue(c.Column.Type, c.Value, c.Cut, zone)
+}
+
+// references shows each record by its title, with its id beside it; one that is not in the snapshot by its id alone.
+func references(v core.Value, titles map[string]string) string {
+	list := v.List
+	if list == nil {
+		list = []string{v.Text}
+	}
+	var b strings.Builder
+	for i, id := range list {
+		if i == mostPills {
+			b.WriteString("+" + strconv.Itoa(len(list)-mostPills))
+			break
+		}
+		if i > 0 {
+			b.WriteString(`<span class="ref-and">, </span>`)
+		}
+		title := titles[id]
+		if title == "" || title == id {
+			b.WriteString(templ.EscapeString(id))
+			continue
+		}
+		b.WriteString(templ.EscapeString(title))
+		if v.List == nil {
+			b.WriteString(`<small class="ref-id">` + templ.EscapeString(strings.TrimPrefix(id, "~")) + `</small>`)
+		}
+	}
+	return b.String()
 }
 
 // mostPills and mostThumbs bound what one cell draws of a list.

@@ -43,10 +43,12 @@ func keyGroups() []keyGroup {
 	return []keyGroup{
 		{"Everywhere", []keyHelp{
 			k("Go to anything", "Ctrl+K"), k("This list", "Ctrl+/"), k("This list, outside the grid", "?"), k("Close what is open", "Esc"),
+			k("Review what would be sent; there, publish it", "Ctrl+Shift+Enter"),
 		}},
 		{"Move in the grid", []keyHelp{
 			k("One cell", "←", "→", "↑", "↓"), k("To the edge of the data", "Ctrl+arrow"), k("First and last column", "Home", "End"),
 			k("First and last cell", "Ctrl+Home", "Ctrl+End"), k("One screen", "PgUp", "PgDn"), k("Next and previous cell", "Tab", "Shift+Tab"),
+			k("Out of the grid, part by part", "F6", "Shift+F6"),
 		}},
 		{"Select", []keyHelp{
 			k("Extend", "Shift+arrow"), k("The record", "Shift+Space"), k("The column", "Ctrl+Space"), k("Everything", "Ctrl+A"),

@@ -1,7 +1,11 @@
 package views
 
 import (
+	"strconv"
+	"strings"
 	"time"
+
+	"github.com/a-h/templ"
 
 	"scratchpaper/internal/worddiff"
 )
@@ -9,7 +13,10 @@ import (
 // PublishView is a plan and what became of it.
 type PublishView struct {
 	Address    string // of the plan
-	Snapshot   string // address of the snapshot
+	Place      string // query of the page of records that is shown, or ""
+	Snapshot   string // address of the snapshot's grid
+	Table      string // title of the table there
+	Several    bool   // the plan is over more than one table
 	Connection string // name of the service
 	State      string // draft, publishing, done
 	Reverts    bool
@@ -21,11 +28,12 @@ type PublishView struct {
 	Failed     int64
 	Conflicts  int64
 	Unknown    int64
-	LeftOut    int64
+	LeftOut    int64 // without those in conflict
+	Total      int64
 	Gap        string // of the connector
 	Forecast   string
-	Effects    []string // what the deletes take along
 	Groups     []GroupLine
+	MoreGroups bool // there are smaller ones
 	Items      []ItemLine
 	Next       string // address of the next page of items, or ""
 	Shown      string // which items: "", failed, conflict, unknown, published, left_out
@@ -41,7 +49,29 @@ func (v PublishView) Sending(deletes bool) int64 {
 	return v.Creates + v.Updates
 }
 
-// Whole says whether nothing at all is in the plan.
+func (v PublishView) publishWords(deletes bool) string {
+	return "Publish " + Counted(v.Sending(deletes), "change", "changes")
+}
+
+// Result is a choice of a plan's records by what became of them.
+type Result struct {
+	State, Word, Kind string
+	Count             int64
+}
+
+// Results are the choices that have records; all of them come first.
+func (v PublishView) Results() []Result {
+	out := []Result{{"", "All", "", v.Total}}
+	for _, r := range []Result{{"published", "Published", "add", v.Published}, {"failed", "Failed", "del", v.Failed}, {"conflict", "Conflict", "conflict", v.Conflicts},
+		{"unknown", "Unknown", "conflict", v.Unknown}, {"planned", "Not sent", "", v.Planned}, {"left_out", "Left out", "", v.LeftOut}} {
+		if r.Count > 0 || r.State == v.Shown && r.State != "" {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// Empty says whether nothing at all is in the plan.
 func (v PublishView) Empty() bool { return len(v.Groups) == 0 && v.Conflicts == 0 && len(v.Items) == 0 }
 
 // GroupLine is a set of equal changes, ticked as one.
@@ -54,11 +84,27 @@ type GroupLine struct {
 	Titles []string
 	Count  int64
 	Ticked bool
-	Form   map[string]string // what names the group in a form
+	Form   [][2]string // names and values that say in a form which group it is
+	Place  int         // among the groups shown
 }
+
+// Key is the group's id on the page.
+func (g GroupLine) Key() string { return "group-" + strconv.Itoa(g.Place) }
 
 // Part is the group's change as a word diff.
 func (g GroupLine) Parts() []worddiff.Part { return worddiff.Diff(g.Before, g.After, diffTime) }
+
+// names lists the records that the group names.
+func (g GroupLine) names() string {
+	names := make([]string, len(g.Titles))
+	for i, t := range g.Titles {
+		names[i] = orUntitled(t)
+	}
+	return strings.Join(names, ", ")
+}
+
+// swapsPlan makes a form of a plan show the plan anew in place; without a script the whole page comes again.
+var swapsPlan = templ.Attributes{"hx-target": "#plan", "hx-select": "#plan", "hx-swap": "outerMorph", "hx-sync": "#plan:queue all"}
 
 // diffTime bounds one word diff on a page.
 const diffTime = 20 * time.Millisecond
@@ -67,21 +113,40 @@ const diffTime = 20 * time.Millisecond
 type ItemLine struct {
 	ID       int64
 	Title    string
+	Table    string
 	Address  string // of the record
 	Op       string
 	State    string
 	Reason   string // for people
 	Fields   []FieldLine
-	At       time.Time
+	At       time.Time // of the receipt
 	RemoteID string
+	Words    string // of the service, in the receipt
+	Receipt  []ReceiptField
 }
+
+// Key is the item's id as forms send it.
+func (i ItemLine) Key() string { return strconv.FormatInt(i.ID, 10) }
+
+// HasReceipt says whether there is anything to show of a write.
+func (i ItemLine) HasReceipt() bool { return len(i.Receipt) > 0 || i.Words != "" }
+
+// ReceiptHead names the columns of a receipt.
+func (i ItemLine) ReceiptHead() []string {
+	if i.Op == "delete" {
+		return []string{"field", "was"}
+	}
+	return []string{"field", "was", "sent", "the service now holds"}
+}
+
+// ReceiptField is a field as it was just before a write, as it was sent, and as the service holds it now.
+type ReceiptField struct{ Title, Before, Sent, Held string }
 
 // FieldLine is a field of a record: what was, and what is to be.
 type FieldLine struct {
 	Title  string
 	Before string
 	After  string
-	Empty  string // how an empty After is shown: "empty", "null"
 }
 
 // Parts is the change as a word diff.
@@ -129,3 +194,7 @@ func publishSentence(v PublishView) string {
 	}
 	return "Nothing is sent until you press Publish. What you see is exactly what is sent."
 }
+
+func orUntitled(s string) string { return firstOf(s, "(without a title)") }
+
+func orEmpty(s string) string { return firstOf(s, "empty") }

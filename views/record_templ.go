@@ -743,7 +743,7 @@ func recordField(p RecordPanel, f RecordField) templ.Component {
 			}
 		}
 		if f.Cell.Conflict {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 72, "<div class=\"field-diff\"><span class=\"text-small text-ink-2\">Yours, and what the service holds now:</span>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 72, "<div class=\"field-diff\"><span class=\"block text-small text-ink-2\">Yours, and what the service holds now:</span>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -1,6 +1,10 @@
 package views
 
-import "scratchpaper/internal/core"
+import (
+	"strconv"
+
+	"scratchpaper/internal/core"
+)
 
 // SuggestionGroups are equal suggestions put together.
 type SuggestionGroups struct {
@@ -48,4 +52,12 @@ type ReplacePreview struct {
 type ReplaceLine struct {
 	Column        GridColumn
 	Before, After core.Value
+}
+
+// words says what stands below the count.
+func (r ReplacePreview) words() string {
+	if n := len(r.Items); r.Count > int64(n) {
+		return "would get a suggestion; the first " + strconv.Itoa(n) + ":"
+	}
+	return "would get a suggestion:"
 }

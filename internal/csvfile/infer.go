@@ -256,6 +256,9 @@ func (c *columnInference) guess() ColumnGuess {
 		g.Note = c.nearly()
 	case len(readings) == 1 || c.differ[readings[0].Type] == "":
 		g.Type, g.Options = readings[0].Type, readings[0].Options
+		if len(readings) > 1 {
+			g.Options.Order = "" // every value has one meaning whatever the order, as 2026-11-24 has
+		}
 	default:
 		g.Readings = readings
 		g.Note = c.twoWays(readings)

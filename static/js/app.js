@@ -80,6 +80,11 @@ document.addEventListener('keydown', (event) => {
 	} else if (event.key === '?' && !typing && !inGrid && !control && !event.altKey) {
 		event.preventDefault();
 		openDialog('keys');
+	} else if (control && event.shiftKey && event.key === 'Enter' && !typing) {
+		const button = document.querySelector('[data-publish]');
+		if (!(button instanceof HTMLButtonElement) || button.disabled || document.querySelector('dialog[open]')) return;
+		event.preventDefault();
+		button.click();
 	} else if (control && !event.shiftKey && !event.altKey && event.key.toLowerCase() === 'k') {
 		event.preventDefault();
 		openDialog('palette');
@@ -140,7 +145,21 @@ document.addEventListener('htmx:error', (event) => {
 	toast('error', 'The server could not be reached. What you typed is still here; try again.');
 });
 
-document.addEventListener('htmx:after:swap', () => adapt(document));
+// Whoever works by keyboard stays where they were when the part around them is shown anew.
+let focused = '';
+document.addEventListener('htmx:before:swap', () => (focused = document.activeElement?.id ?? ''));
+document.addEventListener('htmx:after:swap', () => {
+	adapt(document);
+	if (focused && document.activeElement === document.body) document.getElementById(focused)?.focus();
+});
+
+// A button may say something else while a box is ticked: data-says and data-says-ticked, by the box's data-words-of.
+document.addEventListener('change', (event) => {
+	const box = event.target;
+	if (!(box instanceof HTMLInputElement) || !box.dataset.wordsOf) return;
+	const words = document.getElementById(box.dataset.wordsOf);
+	if (words) words.textContent = (box.checked ? words.dataset.saysTicked : words.dataset.says) ?? '';
+});
 
 /** Fills in what only the browser knows, on the settings page. */
 function describeBrowser() {

@@ -19,6 +19,7 @@
  * @property {boolean} [open]
  * @property {boolean} [required]
  * @property {boolean} [insertOnly]
+ * @property {string} [target] of references: the table they point to, when it is in the snapshot
  */
 
 const LEAST_WIDTH = 56;

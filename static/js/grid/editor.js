@@ -5,14 +5,15 @@
  *
  * @module grid/editor
  */
-import { getJSON } from './api.js';
+import { getJSON, settled } from './api.js';
 import { ROW } from './window.js';
 
 /** @typedef {{row: number, col: number, record: number, column: import('./columns.js').Column}} Place */
 /** @typedef {'down' | 'up' | 'right' | 'left' | 'stay'} Move where the active cell goes afterwards */
 
 const LONG = new Set(['longtext', 'markdown', 'json']);
-const PLAIN = new Set(['text', 'number', 'url', 'email', 'date', 'reference']);
+const PLAIN = new Set(['text', 'number', 'url', 'email', 'date']);
+const SEARCH_MS = 120; // between what is typed and asking for records that are called so
 const HINTS = /** @type {Record<string, string>} */ ({ date: '2026-11-24', datetime: '2026-11-24T10:30:00Z', localtime: '2026-11-24 10:30', choices: 'one, two', url: 'https://', images: 'https://…, https://…' });
 
 export class Editor {
@@ -133,7 +134,7 @@ export class Editor {
 		this.#box = box;
 		cell.closest('.blk')?.parentElement?.append(box);
 		if (column.type === 'date' || column.type === 'datetime' || column.type === 'localtime') this.#calendar(box, field, column.type);
-		if (column.choices?.length || column.type === 'checkbox') this.#list(box);
+		if (column.choices?.length || column.type === 'checkbox' || this.#refers(column)) this.#list(box);
 	}
 
 	/** A person who clicks elsewhere means what was typed. @param {HTMLElement} field */
@@ -204,26 +205,60 @@ export class Editor {
 		box.append(list);
 	}
 
+	/** Whether a column holds one reference to a table of this snapshot. @param {import('./columns.js').Column} column */
+	#refers(column) {
+		return column.type === 'reference' && Boolean(column.target);
+	}
+
 	/** The values that begin with, or hold, what is typed. */
 	#choices() {
 		const list = this.#box?.querySelector('.editor-list');
 		if (!list || !this.place || !this.#field) return;
+		if (this.#refers(this.place.column)) return this.#references();
 		const all = this.place.column.type === 'checkbox' ? ['true', 'false'] : this.place.column.choices ?? [];
 		const typed = this.#touched ? this.#part().toLowerCase() : '';
 		const found = all.filter((c) => c.toLowerCase().includes(typed)).sort((a, b) => Number(b.toLowerCase().startsWith(typed)) - Number(a.toLowerCase().startsWith(typed)));
+		this.#offer(list, found.slice(0, 100).map((value) => ({ id: value, title: value })));
+	}
+
+	/**
+	 * Fills the list of values.
+	 *
+	 * @param {Element} list
+	 * @param {{id: string, title: string}[]} values
+	 */
+	#offer(list, values) {
 		list.replaceChildren(
-			...found.slice(0, 100).map((value, i) => {
+			...values.map(({ id, title }, i) => {
 				const item = document.createElement('li');
 				item.id = `editor-choice-${i}`;
 				item.setAttribute('role', 'option');
-				item.dataset.value = value;
-				item.textContent = value;
-				item.setAttribute('aria-selected', String(this.#chosen().includes(value)));
+				item.dataset.value = id;
+				item.textContent = title;
+				if (title !== id) item.append(Object.assign(document.createElement('small'), { textContent: id.replace(/^~/, '') }));
+				item.setAttribute('aria-selected', String(this.#chosen().includes(id)));
 				return item;
 			}),
 		);
-		list.toggleAttribute('hidden', found.length === 0);
+		list.toggleAttribute('hidden', values.length === 0);
 	}
+
+	/** Asks for the records that are called as is typed. The first is taken with Enter. */
+	#references = settled(SEARCH_MS, async () => {
+		const { place } = this;
+		const field = this.#field;
+		if (!place || !field) return;
+		const typed = this.#touched ? field.value : '';
+		try {
+			const { items } = await getJSON(this.grid.at('references', { column: place.column.number, search: typed }));
+			const list = this.#box?.querySelector('.editor-list');
+			if (this.#field !== field || !list || (this.#touched && field.value !== typed)) return;
+			this.#offer(list, items);
+			if (typed && items.length) this.#walk(1);
+		} catch (error) {
+			if (this.#field === field) this.say(error instanceof Error ? error.message : String(error));
+		}
+	});
 
 	/** The values in the field of a multiple choice, or the one. */
 	#chosen() {

@@ -33,7 +33,7 @@ export class Follow {
 			if (!hint.first) this.#all = true;
 			return this.#soon();
 		}
-		if (hint.table && hint.table !== this.grid.settings.table) return;
+		if (hint.table && hint.table !== this.grid.settings.table) return this.app.status.soon(); // its tab shows counts
 		if (hint.version) this.app.status.version = Math.max(this.app.status.version, hint.version);
 		if (hint.client !== clientId) {
 			for (const id of hint.rows ?? []) this.#rows.add(id);

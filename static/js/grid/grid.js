@@ -15,6 +15,7 @@ import { RowWindow } from './window.js';
 /** @typedef {{order: string, rows: number, version: number, made_at: string, position: number}} Order */
 /** @typedef {{filter: string, sort: string, find: string}} View */
 /** @typedef {Record<string, number | null>} Counts */
+/** @typedef {Counts & {tables?: Record<string, Counts>}} AllCounts of the table shown, and of every tab */
 /**
  * @typedef {object} Settings
  * @property {string} base
@@ -25,7 +26,7 @@ import { RowWindow } from './window.js';
  * @property {string} sort
  * @property {string} find
  * @property {Order | null} order
- * @property {Counts} counts
+ * @property {AllCounts} counts
  * @property {boolean} canEdit
  * @property {boolean} creatable
  * @property {string} whyNoNew

@@ -9,6 +9,10 @@ import { openDialog } from '../app.js';
 
 const mac = /Mac|iPhone|iPad/.test(navigator.platform);
 
+// The parts of the page in the order of F6, and what can be focused in them.
+const PARTS = ['#grid', '#review', '#record-panel', '#grid-status', 'header', '.tabs', '#grid-tools'];
+const FOCUSABLE = 'a[href], button:not([disabled], [tabindex="-1"]), input:not([type=hidden]), select, textarea, summary';
+
 /** @typedef {(event: KeyboardEvent) => void | boolean} Act gives false for a key that is not taken after all */
 
 export class Keyboard {
@@ -81,7 +85,7 @@ export class Keyboard {
 			case 'r': return () => (selection.range.c0 === selection.range.c1 ? false : void commands.fillFrom(true));
 			case 'z': return () => void commands.back(shift ? 'redo' : 'undo');
 			case 'y': return () => void commands.back('redo');
-			case 'Enter': return () => this.app.fillWithActive();
+			case 'Enter': return shift ? undefined : () => this.app.fillWithActive(); // with Shift it publishes, as everywhere
 			case 'Backspace': return () => selection.go(selection.active.row, selection.active.col);
 			case ';': return () => this.app.editNow(new Date().toISOString().slice(0, 10));
 		}
@@ -193,8 +197,22 @@ export class Keyboard {
 		} else if (event.key === 'Escape' && panel.isOpen && !event.defaultPrevented && (panel.has(document.activeElement) || document.activeElement === document.body)) {
 			event.preventDefault();
 			panel.close();
+		} else if (event.key === 'F6') {
+			event.preventDefault();
+			this.#part(event.shiftKey ? -1 : 1);
 		} else if (event.key === '?' && event.target === grid.el && !grid.settings.canEdit) {
 			openDialog('keys');
+		}
+	}
+
+	/** F6 goes to the next part of the page: Tab stays in the grid. @param {number} by */
+	#part(by) {
+		const parts = PARTS.map((p) => document.querySelector(p)).filter((p) => p instanceof HTMLElement && p.checkVisibility());
+		const at = parts.findIndex((p) => p?.contains(document.activeElement));
+		for (let i = 1; i <= parts.length; i++) {
+			const part = parts[(at + by * i + parts.length * (i + 1)) % parts.length];
+			const first = part?.matches('[tabindex="0"]') ? part : [...(part?.querySelectorAll(FOCUSABLE) ?? [])].find((e) => e.checkVisibility());
+			if (first instanceof HTMLElement) return first.focus();
 		}
 	}
 }

@@ -9,6 +9,7 @@ import { toast } from '../toast.js';
 import { address, getHTML, getJSON, Problem, setHTML, settled } from './api.js';
 import { el } from './grid.js';
 
+const DRAWN_MS = 3_000; // how long a cell that was gone to may take to be drawn
 const BAR = 60; // px that the bar lies over the grid's lower edge
 
 /** @typedef {'accept' | 'reject'} Decision */
@@ -100,8 +101,22 @@ export class Review {
 		this.grid.el.focus({ preventScroll: true });
 	}
 
+	/** @type {Promise<unknown>} */
+	#last = Promise.resolve();
+
+	/** Keys may come faster than answers: each waits for what the one before it led to. @param {() => Promise<unknown>} act */
+	#inTurn(act) {
+		this.#last = this.#last.then(act).catch((error) => toast('error', error instanceof Error ? error.message : String(error)));
+		return this.#last;
+	}
+
 	/** Goes to the next or previous suggestion. @param {1 | -1} dir */
-	async go(dir) {
+	go(dir) {
+		return this.#inTurn(() => this.#go(dir));
+	}
+
+	/** @param {1 | -1} dir */
+	async #go(dir) {
 		const { order } = this.grid;
 		if (!order) return;
 		const { active, column } = this.app.selection;
@@ -118,6 +133,7 @@ export class Review {
 			const at = await getJSON(this.grid.at('suggestions/next', from));
 			const col = at.column ? this.grid.columns.indexOf(at.column) : 0;
 			this.app.selection.go(at.position, Math.max(0, col));
+			await this.#drawn();
 			this.#place = { index: at.index, total: at.total };
 			this.#words();
 		} catch (error) {
@@ -126,14 +142,35 @@ export class Review {
 		}
 	}
 
+	/** Waits until the active cell is drawn; its rows may have to be asked for. */
+	#drawn() {
+		if (this.app.selection.element) return;
+		return new Promise((resolve) => {
+			const look = () => {
+				if (!this.app.selection.element && performance.now() < end) return;
+				this.grid.removeEventListener('rows', look);
+				clearTimeout(timer);
+				resolve(undefined);
+			};
+			const end = performance.now() + DRAWN_MS;
+			const timer = setTimeout(look, DRAWN_MS);
+			this.grid.addEventListener('rows', look);
+		});
+	}
+
 	/** Decides the active cell's suggestion and goes on to the next. @param {Decision} decision */
-	async decide(decision) {
+	decide(decision) {
+		return this.#inTurn(() => this.#decide(decision));
+	}
+
+	/** @param {Decision} decision */
+	async #decide(decision) {
 		const { element } = this.app.selection;
 		if (!this.grid.settings.canEdit) return this.app.commands.locked();
 		const id = Number(element?.dataset.sug ?? element?.closest('.r')?.getAttribute('data-sug'));
-		if (!id) return this.go(1);
+		if (!id) return this.#go(1);
 		await this.#send(decision, { ids: [id] });
-		if (this.total) await this.go(1);
+		if (this.total) await this.#go(1);
 	}
 
 	/** @param {Decision} decision */

@@ -55,19 +55,18 @@ export class Status {
 	#counts() {
 		const { counts } = this.grid;
 		for (const place of document.querySelectorAll('[data-count]')) {
-			const name = /** @type {HTMLElement} */ (place).dataset.count ?? '';
+			const [name, table] = (/** @type {HTMLElement} */ (place).dataset.count ?? '').split('/').reverse();
+			const known = table ? counts.tables?.[table] ?? {} : counts;
 			if (name === 'pending') {
-				const n = (counts.edits ?? 0) + (counts.created ?? 0) + (counts.deleted ?? 0);
+				const n = Object.values(counts.tables ?? { counts }).reduce((sum, c) => sum + (c.edits ?? 0) + (c.created ?? 0) + (c.deleted ?? 0), 0);
 				place.textContent = n ? n.toLocaleString('en') : '';
-			} else if (name in counts) {
-				const n = counts[name];
+			} else if (name in known) {
+				const n = known[name];
 				place.textContent = n === null ? '…' : n.toLocaleString('en');
 				const shown = place.closest('[data-shows]') ?? (place.closest('.tab') && name !== 'records' ? place : null);
 				shown?.toggleAttribute('hidden', !n);
 			}
 		}
-		const badge = el('.tabs-acts [data-filter] span:last-child');
-		if (badge) badge.textContent = counts.suggestions === null ? '…' : (counts.suggestions ?? 0).toLocaleString('en');
 		this.app.review.show(counts.suggestions ?? 0);
 	}
 
