@@ -1,10 +1,7 @@
 package handlers
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -38,39 +35,6 @@ func problem(c echo.Context, e *core.Error) error {
 	return c.Blob(status, "application/problem+json", raw)
 }
 
-// readJSON reads a body into a struct of this action. Unknown names and trailing data are refused.
-func readJSON(c echo.Context, into any) error {
-	body, err := io.ReadAll(http.MaxBytesReader(c.Response(), c.Request().Body, maxBody))
-	if err != nil {
-		var large *http.MaxBytesError
-		if errors.As(err, &large) {
-			return core.Errorf(core.TooLarge, "A request takes at most 32 MB.")
-		}
-		return core.Wrap(err, core.Malformed, "The request's body could not be read to its end.")
-	}
-	if len(bytes.TrimSpace(body)) == 0 {
-		body = []byte("{}")
-	}
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
-		return malformed(err)
-	}
-	if d.More() {
-		return core.Errorf(core.Malformed, "There is something behind the JSON document.")
-	}
-	return nil
-}
-
-func malformed(err error) error {
-	var typ *json.UnmarshalTypeError
-	if errors.As(err, &typ) {
-		pointer := "/" + strings.ReplaceAll(typ.Field, ".", "/")
-		return &core.Error{Code: core.Invalid, Sentence: "A " + typ.Value + " does not fit " + pointer + ".", Fields: []core.FieldError{{Pointer: pointer, Detail: "This takes a " + typ.Type.String() + "."}}}
-	}
-	return core.Wrap(err, core.Malformed, "The body is not the JSON document that is asked for: %s", strings.TrimPrefix(err.Error(), "json: "))
-}
-
 // list is the answer of every list.
 type list struct {
 	Items any `json:"items"`
@@ -102,6 +66,11 @@ func numberParam(c echo.Context, name string) (int64, error) {
 	return n, nil
 }
 
+// tableOf gives the table that the address names. Codes: NotFound.
+func (s *Server) tableOf(c echo.Context) (store.Table, error) {
+	return s.store.TableByID(ctxOf(c), actor(c), refOf(c))
+}
+
 func refOf(c echo.Context) store.TableRef {
 	return store.TableRef{Snapshot: c.Param("snapshot"), Table: c.Param("table")}
 }
@@ -115,11 +84,13 @@ func batchID(s string) (int64, error) {
 	return n, nil
 }
 
-func batchName(n int64) any {
+// batchName is a batch's id; none is nil.
+func batchName(n int64) *string {
 	if n == 0 {
 		return nil
 	}
-	return "bat_" + strconv.FormatInt(n, 10)
+	name := "bat_" + strconv.FormatInt(n, 10)
+	return &name
 }
 
 func itemID(s string) (int64, error) {
@@ -132,19 +103,22 @@ func itemID(s string) (int64, error) {
 
 // whereBody is `where` as the API has it.
 type whereBody struct {
-	Filter  string   `json:"filter"`
-	Records []int64  `json:"records"`
-	Columns []string `json:"columns"`
-	Batch   string   `json:"batch"`
-	Group   string   `json:"group"`
-	IDs     []int64  `json:"ids"`
+	Filter  string         `json:"filter"`
+	Records []int64        `json:"records"`
+	Columns []string       `json:"columns"`
+	Batch   string         `json:"batch"`
+	Group   string         `json:"group"`
+	IDs     []suggestionID `json:"ids"`
 }
 
 func (w *whereBody) where(t store.Table) (store.Where, error) {
 	if w == nil {
 		return store.Where{}, nil
 	}
-	out := store.Where{Filter: w.Filter, Records: w.Records, Group: w.Group, IDs: w.IDs}
+	out := store.Where{Filter: w.Filter, Records: w.Records, Group: w.Group}
+	for _, id := range w.IDs {
+		out.IDs = append(out.IDs, int64(id))
+	}
 	for i, slug := range w.Columns {
 		if slug == "_record" {
 			out.Columns = append(out.Columns, core.RecordColumn)
@@ -164,6 +138,14 @@ func (w *whereBody) where(t store.Table) (store.Where, error) {
 		out.Batch = n
 	}
 	return out, nil
+}
+
+// records reads a where that chooses records: columns choose cells, and would change nothing.
+func (w *whereBody) records(t store.Table) (store.Where, error) {
+	if w != nil && w.Columns != nil {
+		return store.Where{}, core.FieldErrorf("/where/columns", "Columns choose cells, and this is about records. Leave them out.")
+	}
+	return w.where(t)
 }
 
 // sortOf reads "title,-price".

@@ -207,7 +207,7 @@ func (s *Server) postTransform(c echo.Context) error {
 		if err != nil {
 			return err
 		}
-		return c.JSON(http.StatusOK, map[string]any{"items": suggestionsOut(t, p.Items), "count": p.Count})
+		return c.JSON(http.StatusOK, map[string]any{"items": valueForm{}.suggestionsOut(t, p.Items), "count": p.Count})
 	}
 	res, err := s.store.SuggestReplace(ctx, by, t.Ref(), w, r)
 	if err != nil {
@@ -216,16 +216,10 @@ func (s *Server) postTransform(c echo.Context) error {
 	return c.JSON(http.StatusOK, resultOut(res))
 }
 
-func suggestionsOut(t store.Table, list []store.Suggestion) []suggestionJSON {
+func (f valueForm) suggestionsOut(t store.Table, list []store.Suggestion) []suggestionJSON {
 	out := []suggestionJSON{}
 	for _, sg := range list {
-		col, _ := t.Column(sg.Column)
-		slug := col.Slug
-		if sg.Column == core.RecordColumn {
-			slug = "_record"
-		}
-		out = append(out, suggestionJSON{ID: sg.ID, Record: sg.Record, Column: slug, Before: apiValue(col, sg.Before), Value: apiValue(col, sg.After), Batch: batchName(sg.Batch),
-			Reason: sg.Reason, Kind: sg.Kind})
+		out = append(out, f.suggestionOut(t, sg))
 	}
 	return out
 }
@@ -248,7 +242,7 @@ func (s *Server) listSuggestions(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	out := list{Items: suggestionsOut(t, found)}
+	out := list{Items: valueForm{}.suggestionsOut(t, found)}
 	if next != 0 {
 		out.Next = next
 	}

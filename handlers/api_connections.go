@@ -2,10 +2,12 @@ package handlers
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
+	"scratchpaper/connectors"
 	"scratchpaper/internal/core"
 	"scratchpaper/store"
 )
@@ -28,25 +30,66 @@ func connectionOut(c store.Connection) connectionJSON {
 		CheckedAt: c.CheckedAt, LastUsedAt: c.LastUsedAt, Snapshots: c.Snapshots}
 }
 
-func (s *Server) listConnectors(c echo.Context) error {
-	out := []map[string]any{}
-	for _, k := range s.connectors {
-		in := k.Info()
-		props, required := map[string]any{}, []string{}
-		for _, st := range in.Settings {
-			p := map[string]any{"type": "string", "title": st.Label, "description": st.Help, "writeOnly": st.Secret}
-			if st.Choices != nil {
-				p["enum"] = st.Choices
-			}
-			props[st.Key] = p
-			if st.Required {
-				required = append(required, st.Key)
-			}
+type connectorJSON struct {
+	ID        string     `json:"id"`
+	Name      string     `json:"name"`
+	Summary   string     `json:"summary"`
+	Abilities []string   `json:"abilities"`
+	Limits    limitsJSON `json:"limits"`
+	Gap       string     `json:"gap"`      // what can come between look and write
+	Settings  schema     `json:"settings"` // JSON Schema
+}
+
+// limitsJSON are a service's limits; 0 is none.
+type limitsJSON struct {
+	RequestsPerSecond float64 `json:"requests_per_second"`
+	RequestsPerDay    int     `json:"requests_per_day"`
+	ReadPage          int     `json:"read_page"`
+	LookupBatch       int     `json:"lookup_batch"`
+	CreateBatch       int     `json:"create_batch"`
+	UpdateBatch       int     `json:"update_batch"`
+	DeleteBatch       int     `json:"delete_batch"`
+}
+
+// abilityNames are the API's words for abilities whose names on the page are longer.
+var abilityNames = map[string]string{"fetch only what changed": "versions", "refuse a write on an old version": "guarded_writes"}
+
+func connectorOut(k connectors.Connector) connectorJSON {
+	in := k.Info()
+	out := connectorJSON{ID: in.ID, Name: in.Name, Summary: in.Summary, Abilities: []string{}, Limits: limitsJSON(in.Limits), Gap: in.Gap}
+	for _, a := range abilitiesOf(k) {
+		name, long := abilityNames[a.Name]
+		if !long {
+			name = a.Name
 		}
-		out = append(out, map[string]any{"id": in.ID, "name": in.Name, "summary": in.Summary, "limits": in.Limits, "gap": in.Gap,
-			"settings": map[string]any{"type": "object", "properties": props, "required": required, "additionalProperties": false}})
+		if a.Can {
+			out.Abilities = append(out.Abilities, name)
+		}
 	}
-	return c.JSON(http.StatusOK, list{Items: out})
+	props, required := schema{}, []string{}
+	for _, st := range in.Settings {
+		props[st.Key] = settingSchema(st)
+		if st.Required {
+			required = append(required, st.Key)
+		}
+	}
+	out.Settings = schema{"type": "object", "properties": props, "required": required, "additionalProperties": false}
+	return out
+}
+
+func settingSchema(st connectors.Setting) schema {
+	p := schema{"type": "string", "title": st.Label, "description": st.Help, "writeOnly": st.Secret}
+	if st.Choices != nil {
+		p["enum"] = st.Choices
+	}
+	if st.Default != "" {
+		p["default"] = st.Default
+	}
+	return p
+}
+
+func (s *Server) listConnectors(c echo.Context) error {
+	return answerPage(c, slices.Clone(s.connectors), func(k connectors.Connector) string { return byName(k.Info().Name, k.Info().ID) }, connectorOut)
 }
 
 func (s *Server) listConnections(c echo.Context) error {
@@ -54,11 +97,7 @@ func (s *Server) listConnections(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	out := []connectionJSON{}
-	for _, con := range cons {
-		out = append(out, connectionOut(con))
-	}
-	return c.JSON(http.StatusOK, list{Items: out})
+	return answerPage(c, cons, func(con store.Connection) string { return byName(con.Name, con.ID) }, connectionOut)
 }
 
 type connectionBody struct {
@@ -188,13 +227,31 @@ func (s *Server) listRemoteTables(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	out := []map[string]any{}
-	for _, t := range tables {
-		cols := []map[string]any{}
-		for _, f := range t.Columns {
-			cols = append(cols, map[string]any{"id": f.ID, "name": f.Name, "type": f.Type, "writable": f.Writable, "why_not": f.WhyNot})
-		}
-		out = append(out, map[string]any{"id": t.ID, "name": t.Name, "columns": cols, "writable": t.Writable, "readable": t.Readable, "why_not": t.WhyNot, "estimate": t.Estimate})
+	return answerPage(c, tables, func(t connectors.Table) string { return byName(t.Name, t.ID) }, remoteTableOut)
+}
+
+type remoteTableJSON struct {
+	ID       string             `json:"id"`
+	Name     string             `json:"name"`
+	Columns  []remoteColumnJSON `json:"columns"`
+	Readable bool               `json:"readable"`
+	Writable bool               `json:"writable"`
+	WhyNot   string             `json:"why_not"`
+	Estimate int64              `json:"estimate"` // records, about; -1 is not known
+}
+
+type remoteColumnJSON struct {
+	ID       string          `json:"id"`
+	Name     string          `json:"name"`
+	Type     core.ColumnType `json:"type"`
+	Writable bool            `json:"writable"`
+	WhyNot   string          `json:"why_not"`
+}
+
+func remoteTableOut(t connectors.Table) remoteTableJSON {
+	out := remoteTableJSON{ID: t.ID, Name: t.Name, Columns: []remoteColumnJSON{}, Readable: t.Readable, Writable: t.Writable, WhyNot: t.WhyNot, Estimate: t.Estimate}
+	for _, f := range t.Columns {
+		out.Columns = append(out.Columns, remoteColumnJSON{ID: f.ID, Name: f.Name, Type: f.Type, Writable: f.Writable, WhyNot: f.WhyNot})
 	}
-	return c.JSON(http.StatusOK, list{Items: out})
+	return out
 }

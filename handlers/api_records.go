@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -12,71 +13,106 @@ import (
 	"scratchpaper/store"
 )
 
+// suggestionID is the id of a suggestion: "sug_12". A plain number is taken too.
+type suggestionID int64
+
+// MarshalJSON writes the id with its prefix.
+func (id suggestionID) MarshalJSON() ([]byte, error) {
+	return []byte(`"sug_` + strconv.FormatInt(int64(id), 10) + `"`), nil
+}
+
+// UnmarshalJSON reads an id.
+func (id *suggestionID) UnmarshalJSON(raw []byte) error {
+	n, err := strconv.ParseInt(strings.TrimPrefix(strings.Trim(string(raw), `"`), "sug_"), 10, 64)
+	if err != nil || n < 1 {
+		return core.FieldErrorf("/where/ids", "There is no suggestion %s.", raw)
+	}
+	*id = suggestionID(n)
+	return nil
+}
+
+// suggestionJSON is an open suggestion. In a record its record and column are not repeated.
 type suggestionJSON struct {
-	ID     int64           `json:"id"`
+	ID     suggestionID    `json:"id"`
 	Record int64           `json:"record,omitempty"`
 	Column string          `json:"column,omitempty"`
 	Before json.RawMessage `json:"before,omitempty"`
-	Value  json.RawMessage `json:"value"`
-	Batch  any             `json:"batch"`
+	Value  json.RawMessage `json:"value"` // of a whole record: its values, or null for a delete
+	Batch  *string         `json:"batch"`
 	Reason string          `json:"reason"`
 	Kind   string          `json:"kind"`
+	Who    string          `json:"who,omitempty"`
 }
 
+type editJSON struct {
+	Base json.RawMessage `json:"base"`
+}
+
+// conflictJSON is what the service holds now; of a whole record it is a word: deleted_there or changed_there.
+type conflictJSON struct {
+	Theirs json.RawMessage `json:"theirs"`
+}
+
+// recordJSON is a record. What concerns it as a whole is under _record.
 type recordJSON struct {
 	ID          int64                       `json:"id"`
 	RemoteID    *string                     `json:"remote_id"`
-	State       string                      `json:"state"`
+	State       string                      `json:"state" enum:"existing,created,deleted,proposed"`
 	Values      map[string]json.RawMessage  `json:"values"`
-	Edits       map[string]any              `json:"edits"`
+	Edits       map[string]editJSON         `json:"edits"`
 	Suggestions map[string][]suggestionJSON `json:"suggestions"`
-	Conflicts   map[string]any              `json:"conflicts"`
-	Problems    map[string]any              `json:"problems"`
+	Conflicts   map[string]conflictJSON     `json:"conflicts"`
+	Problems    map[string]string           `json:"problems"`
+}
+
+type recordsJSON struct {
+	Items []recordJSON `json:"items"`
+	Next  *string      `json:"next"`
+	Total *int64       `json:"total,omitempty"` // asked for with count=true
 }
 
 // recordOut writes a record whose values are those of cols.
-func recordOut(t store.Table, cols []core.Column, r store.Row) recordJSON {
-	out := recordJSON{ID: r.ID, State: r.State.String(), Values: map[string]json.RawMessage{}, Edits: map[string]any{}, Suggestions: map[string][]suggestionJSON{},
-		Conflicts: map[string]any{}, Problems: map[string]any{}}
+func (f valueForm) recordOut(t store.Table, cols []core.Column, r store.Row) recordJSON {
+	out := recordJSON{ID: r.ID, State: r.State.String(), Values: map[string]json.RawMessage{}, Edits: map[string]editJSON{}, Suggestions: map[string][]suggestionJSON{},
+		Conflicts: map[string]conflictJSON{}, Problems: map[string]string{}}
 	if r.RemoteID != "" {
 		out.RemoteID = &r.RemoteID
 	}
-	shown := map[int]core.Column{}
+	shown := map[int]bool{core.RecordColumn: true}
 	for i, c := range cols {
-		shown[c.Number] = c
-		out.Values[c.Slug] = r.Values[i].API(c.Type)
+		shown[c.Number] = true
+		out.Values[c.Slug] = f.value(c, r.Values[i])
 		if v, ok := r.Base[c.Number]; ok {
-			out.Edits[c.Slug] = map[string]any{"base": v.API(c.Type)}
+			out.Edits[c.Slug] = editJSON{f.value(c, v)}
 		}
 		if v, ok := r.Conflicts[c.Number]; ok {
-			out.Conflicts[c.Slug] = map[string]any{"theirs": v.API(c.Type)}
+			out.Conflicts[c.Slug] = conflictJSON{f.value(c, v)}
 		}
 	}
 	if r.RecordConflict != "" {
-		out.Conflicts["_record"] = map[string]any{"theirs": r.RecordConflict}
+		word, _ := json.Marshal(r.RecordConflict) // a text
+		out.Conflicts[recordSlug] = conflictJSON{word}
 	}
 	for n, list := range r.Suggestions {
-		c, ok := shown[n]
-		slug := c.Slug
-		if n == core.RecordColumn {
-			slug, ok = "_record", true
-		}
-		if !ok {
-			continue
-		}
 		for _, sg := range list {
-			out.Suggestions[slug] = append(out.Suggestions[slug], suggestionJSON{ID: sg.ID, Value: apiValue(c, sg.After), Batch: batchName(sg.Batch), Reason: sg.Reason, Kind: sg.Kind})
+			if shown[n] {
+				one := f.suggestionOut(t, sg)
+				one.Record, one.Column, one.Before = 0, "", nil
+				out.Suggestions[slugOf(t, n)] = append(out.Suggestions[slugOf(t, n)], one)
+			}
+		}
+	}
+	for n, words := range r.Problems {
+		if shown[n] {
+			out.Problems[slugOf(t, n)] = words
 		}
 	}
 	return out
 }
 
-func apiValue(c core.Column, raw json.RawMessage) json.RawMessage {
-	v, err := core.FromCanonical(c.Type, raw)
-	if err != nil || c.Type == "" {
-		return raw
-	}
-	return v.API(c.Type)
+func (f valueForm) suggestionOut(t store.Table, sg store.Suggestion) suggestionJSON {
+	return suggestionJSON{ID: suggestionID(sg.ID), Record: sg.Record, Column: slugOf(t, sg.Column), Before: f.change(t, sg.Column, sg.Before),
+		Value: f.change(t, sg.Column, sg.After), Batch: batchName(sg.Batch), Reason: sg.Reason, Kind: sg.Kind, Who: sg.Who}
 }
 
 func columnsOf(t store.Table, slugs string) ([]core.Column, []int, error) {
@@ -102,6 +138,10 @@ func (s *Server) listRecords(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	f, err := formOf(c)
+	if err != nil {
+		return err
+	}
 	limit, err := limitOf(c)
 	if err != nil {
 		return err
@@ -118,18 +158,18 @@ func (s *Server) listRecords(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	items := []recordJSON{}
+	out := recordsJSON{Items: []recordJSON{}}
 	for _, r := range rows {
-		items = append(items, recordOut(t, cols, r))
+		out.Items = append(out.Items, f.recordOut(t, cols, r))
 	}
-	out := map[string]any{"items": items, "next": nil}
 	if from+limit < o.Len() {
-		out["next"] = o.ID + ":" + itoa(from+limit)
+		next := o.ID + ":" + itoa(from+limit)
+		out.Next = &next
 	}
-	if c.QueryParam("count") == "true" {
-		out["total"] = o.Len()
+	if total := int64(o.Len()); c.QueryParam("count") == "true" {
+		out.Total = &total
 	}
-	return answerNumbers(c, http.StatusOK, out)
+	return c.JSON(http.StatusOK, out)
 }
 
 func (s *Server) orderFrom(c echo.Context, t store.Table) (*store.Order, int, error) {
@@ -154,42 +194,6 @@ func (s *Server) orderFrom(c echo.Context, t store.Table) (*store.Order, int, er
 		return nil, 0, err
 	}
 	return o, int(min(offset, int64(o.Len()))), nil
-}
-
-// answerNumbers writes numbers as texts for clients that cannot hold all their digits.
-func answerNumbers(c echo.Context, status int, v any) error {
-	if c.QueryParam("numbers") != "string" {
-		return c.JSON(status, v)
-	}
-	raw, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	d := json.NewDecoder(strings.NewReader(string(raw)))
-	d.UseNumber()
-	var tree any
-	if err := d.Decode(&tree); err != nil {
-		return err
-	}
-	return c.JSON(status, numbersAsText(tree, false))
-}
-
-func numbersAsText(v any, inside bool) any {
-	switch x := v.(type) {
-	case map[string]any:
-		for k, e := range x {
-			x[k] = numbersAsText(e, inside || k == "values" || k == "edits" || k == "suggestions" || k == "conflicts")
-		}
-	case []any:
-		for i, e := range x {
-			x[i] = numbersAsText(e, inside)
-		}
-	case json.Number:
-		if inside {
-			return x.String()
-		}
-	}
-	return v
 }
 
 func recordParam(c echo.Context) (int64, error) {
@@ -217,12 +221,28 @@ func (s *Server) getRecord(c echo.Context) error {
 	if len(rows) == 0 {
 		return core.Errorf(core.NotFound, "This record is not here (any more).")
 	}
-	return answerNumbers(c, http.StatusOK, recordOut(t, t.Columns, rows[0]))
+	f, err := formOf(c)
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, f.recordOut(t, t.Columns, rows[0]))
+}
+
+// recordChangeJSON is one line of a record's history.
+type recordChangeJSON struct {
+	Batch  *string         `json:"batch"`
+	Who    string          `json:"who"`
+	At     time.Time       `json:"at"`
+	Kind   string          `json:"kind"`
+	Label  string          `json:"label"`
+	Column string          `json:"column"`
+	Before json.RawMessage `json:"before"`
+	After  json.RawMessage `json:"after"`
+	Reason string          `json:"reason"`
 }
 
 func (s *Server) getRecordHistory(c echo.Context) error {
-	ctx, by := ctxOf(c), actor(c)
-	t, err := s.store.TableByID(ctx, by, refOf(c))
+	t, err := s.tableOf(c)
 	if err != nil {
 		return err
 	}
@@ -230,30 +250,36 @@ func (s *Server) getRecordHistory(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	f, err := formOf(c)
+	if err != nil {
+		return err
+	}
 	limit, err := limitOf(c)
 	if err != nil {
 		return err
 	}
-	changes, err := s.store.RecordHistory(ctx, by, t.Ref(), id, -1, limit)
+	offset, err := offsetMark(c)
 	if err != nil {
 		return err
 	}
-	items := []map[string]any{}
-	for _, ch := range changes {
-		col, _ := t.Column(ch.Column)
-		slug := col.Slug
-		if ch.Column == core.RecordColumn {
-			slug = "_record"
-		}
-		items = append(items, map[string]any{"batch": batchName(ch.Batch.ID), "who": ch.Batch.Who, "at": ch.Batch.When, "kind": ch.Batch.Kind, "label": ch.Batch.Label,
-			"column": slug, "before": apiValue(col, ch.Before), "after": apiValue(col, ch.After), "reason": ch.Reason})
+	changes, err := s.store.RecordHistory(ctxOf(c), actor(c), t.Ref(), id, -1, offset+limit+1)
+	if err != nil {
+		return err
 	}
-	return c.JSON(http.StatusOK, list{Items: items})
+	page, next := cutAtOffset(changes, offset, limit)
+	return answerList(c, page, next, func(ch store.Change) recordChangeJSON {
+		return recordChangeJSON{Batch: batchName(ch.Batch.ID), Who: ch.Batch.Who, At: ch.Batch.When, Kind: ch.Batch.Kind, Label: ch.Batch.Label,
+			Column: slugOf(t, ch.Column), Before: f.change(t, ch.Column, ch.Before), After: f.change(t, ch.Column, ch.After), Reason: ch.Reason}
+	})
+}
+
+type facetJSON struct {
+	Value json.RawMessage `json:"value"`
+	Count int64           `json:"count"`
 }
 
 func (s *Server) getFacets(c echo.Context) error {
-	ctx, by := ctxOf(c), actor(c)
-	t, err := s.store.TableByID(ctx, by, refOf(c))
+	t, err := s.tableOf(c)
 	if err != nil {
 		return err
 	}
@@ -261,7 +287,15 @@ func (s *Server) getFacets(c echo.Context) error {
 	if !ok {
 		return core.FieldErrorf("/column", "Say which column.")
 	}
+	f, err := formOf(c)
+	if err != nil {
+		return err
+	}
 	limit, err := limitOf(c)
+	if err != nil {
+		return err
+	}
+	offset, err := offsetMark(c)
 	if err != nil {
 		return err
 	}
@@ -269,13 +303,10 @@ func (s *Server) getFacets(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	facets, more, err := s.store.Facets(ctx, by, t.Ref(), v, col.Number, c.QueryParam("search"), limit)
+	facets, _, err := s.store.Facets(ctxOf(c), actor(c), t.Ref(), v, col.Number, c.QueryParam("search"), offset+limit+1)
 	if err != nil {
 		return err
 	}
-	items := []map[string]any{}
-	for _, f := range facets {
-		items = append(items, map[string]any{"value": f.Value.API(col.Type), "count": f.Count})
-	}
-	return c.JSON(http.StatusOK, map[string]any{"items": items, "next": nil, "more": more})
+	page, next := cutAtOffset(facets, offset, limit)
+	return answerList(c, page, next, func(x store.Facet) facetJSON { return facetJSON{f.value(col, x.Value), x.Count} })
 }

@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"sort"
 	"time"
@@ -24,6 +25,7 @@ type tableJSON struct {
 	ID           string       `json:"id"`
 	Name         string       `json:"name"`
 	RemoteTable  string       `json:"remote_table"`
+	Description  string       `json:"description"`
 	Connection   string       `json:"connection,omitempty"`
 	Writable     bool         `json:"writable"`
 	Creatable    bool         `json:"creatable"`
@@ -36,18 +38,20 @@ type tableJSON struct {
 }
 
 type columnJSON struct {
-	ID       string   `json:"id"`
-	Title    string   `json:"title"`
-	Type     string   `json:"type"`
-	Writable bool     `json:"writable"`
-	WhyNot   string   `json:"why_not,omitempty"`
-	Choices  []string `json:"choices,omitempty"`
-	Target   string   `json:"target,omitempty"`
-	Required bool     `json:"required,omitempty"`
-	Unique   bool     `json:"unique,omitempty"`
-	Source   string   `json:"source"`
-	Rules    []string `json:"rules"`
-	Locks    []string `json:"locks"`
+	ID          string      `json:"id"`
+	Title       string      `json:"title"`
+	Description string      `json:"description"`
+	Type        string      `json:"type"`
+	Writable    bool        `json:"writable"`
+	WhyNot      string      `json:"why_not,omitempty"`
+	Choices     []string    `json:"choices,omitempty"`
+	Target      string      `json:"target,omitempty"`
+	Required    bool        `json:"required,omitempty"`
+	Unique      bool        `json:"unique,omitempty"`
+	Source      string      `json:"source"`
+	Width       int         `json:"width"`
+	Rules       []string    `json:"rules"`
+	Locks       []core.Lock `json:"locks"`
 }
 
 func snapshotOut(sn store.Snapshot) snapshotJSON {
@@ -59,12 +63,12 @@ func snapshotOut(sn store.Snapshot) snapshotJSON {
 }
 
 func tableOut(t store.Table) tableJSON {
-	out := tableJSON{ID: t.ID, Name: t.Title, RemoteTable: t.RemoteID, Connection: t.Connection, Writable: t.Writable, Creatable: t.Creatable, Deletable: t.Deletable,
+	out := tableJSON{ID: t.ID, Name: t.Title, Description: t.Description, RemoteTable: t.RemoteID, Connection: t.Connection, Writable: t.Writable, Creatable: t.Creatable, Deletable: t.Deletable,
 		WhyNot: t.WhyNot, Version: t.Version, DownloadedAt: t.DownloadedAt, Columns: []columnJSON{}, Counts: t.Counts}
 	for _, c := range t.Columns {
-		out.Columns = append(out.Columns, columnJSON{ID: c.Slug, Title: c.Title, Type: string(c.Type), Writable: c.Writable, WhyNot: c.WhyNot,
+		out.Columns = append(out.Columns, columnJSON{ID: c.Slug, Title: c.Title, Description: c.Description, Width: c.Width, Type: string(c.Type), Writable: c.Writable, WhyNot: c.WhyNot,
 			Choices: c.Options.Choices, Target: c.Options.TargetTable, Required: c.Options.Required, Unique: c.Options.Unique, Source: string(c.Source),
-			Rules: []string{}, Locks: []string{}})
+			Rules: []string{}, Locks: append([]core.Lock{}, c.Locks...)})
 	}
 	return out
 }
@@ -74,11 +78,14 @@ func (s *Server) listSnapshots(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	out := []snapshotJSON{}
-	for _, sn := range sns {
-		out = append(out, snapshotOut(sn))
+	page, next, err := pageOf(c, sns, func(sn store.Snapshot) string { return newestFirst(sn.CreatedAt, sn.ID) })
+	if err != nil {
+		return err
 	}
-	return c.JSON(http.StatusOK, list{Items: out})
+	if err := s.store.WithColumns(ctxOf(c), actor(c), page); err != nil {
+		return err
+	}
+	return answerList(c, page, next, snapshotOut)
 }
 
 func (s *Server) getSnapshot(c echo.Context) error {
@@ -90,12 +97,30 @@ func (s *Server) getSnapshot(c echo.Context) error {
 }
 
 type newSnapshotBody struct {
-	Name   string `json:"name"`
-	Tables []struct {
-		Connection  string   `json:"connection"`
-		RemoteTable string   `json:"remote_table"`
-		Columns     []string `json:"columns"`
-	} `json:"tables"`
+	Name   string         `json:"name"`
+	Tables []newTableBody `json:"tables"`
+}
+
+// newTableBody is a remote table to be taken; without columns all that can be read.
+type newTableBody struct {
+	Connection  string   `json:"connection"`
+	RemoteTable string   `json:"remote_table"`
+	Columns     []string `json:"columns"`
+}
+
+type snapshotMadeJSON struct {
+	Snapshot snapshotJSON `json:"snapshot"`
+	Job      jobJSON      `json:"job"`
+}
+
+type sampleMadeJSON struct {
+	Connection connectionJSON `json:"connection"`
+	Snapshot   snapshotJSON   `json:"snapshot"`
+	Job        jobJSON        `json:"job"`
+}
+
+type jobMadeJSON struct {
+	Job jobJSON `json:"job"`
 }
 
 func (s *Server) postSnapshot(c echo.Context) error {
@@ -115,7 +140,7 @@ func (s *Server) postSnapshot(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.JSON(http.StatusCreated, map[string]any{"snapshot": snapshotOut(sn), "job": jobOut(job)})
+	return c.JSON(http.StatusCreated, snapshotMadeJSON{snapshotOut(sn), jobOut(job)})
 }
 
 // pointed puts a pointer in front of an error about something in a list.
@@ -190,7 +215,7 @@ func (s *Server) postRefresh(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.JSON(http.StatusAccepted, map[string]any{"job": jobOut(job)})
+	return c.JSON(http.StatusAccepted, jobMadeJSON{jobOut(job)})
 }
 
 func (s *Server) listTables(c echo.Context) error {
@@ -198,7 +223,7 @@ func (s *Server) listTables(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.JSON(http.StatusOK, list{Items: snapshotOut(sn).Tables})
+	return answerPage(c, sn.Tables, func(t store.Table) string { return fmt.Sprintf("%09d %s", t.Position, t.ID) }, tableOut)
 }
 
 func (s *Server) getTable(c echo.Context) error {
@@ -248,5 +273,5 @@ func (s *Server) postSample(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.JSON(http.StatusCreated, map[string]any{"connection": connectionOut(con), "snapshot": snapshotOut(sn), "job": jobOut(job)})
+	return c.JSON(http.StatusCreated, sampleMadeJSON{connectionOut(con), snapshotOut(sn), jobOut(job)})
 }

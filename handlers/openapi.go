@@ -11,6 +11,9 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
+// schema is a JSON Schema.
+type schema map[string]any
+
 var pathName = regexp.MustCompile(`:([a-z]+)`)
 
 // getOpenAPI answers with the OpenAPI 3.1 document, made from the list of routes itself, so that the two cannot drift.

@@ -155,6 +155,11 @@ func (s *site) do(t *testing.T, method, path string, form url.Values, header ...
 	if host := req.Header.Get("Host"); host != "" {
 		req.Host = host
 	}
+	return s.send(t, req)
+}
+
+func (s *site) send(t *testing.T, req *http.Request) answer {
+	t.Helper()
 	res, err := s.Client().Do(req)
 	if err != nil {
 		t.Fatal(err)

@@ -158,7 +158,7 @@ func (b *batch) writes() ([]connectors.Write, error) {
 
 func (b *batch) write(w *connectors.Write, it store.Item, field string, c core.Column) error {
 	f, ok := it.Fields[c.Number]
-	if !ok || it.Op == "create" && !c.Writable && !c.InsertOnly { // a key that the service makes goes as the id
+	if !ok || it.Op == "create" && !c.SendsNew { // a key that the service makes goes as the id
 		return nil
 	}
 	v, err := core.FromCanonical(c.Type, f.Value)

@@ -221,7 +221,7 @@ func (s *Store) planTable(ctx context.Context, tx pgx.Tx, by core.Actor, plan st
 func createFields(t Table) string {
 	var parts []string
 	for _, c := range t.Columns {
-		if c.Source == core.Remote && (c.Writable || c.InsertOnly || c.Options.Key) {
+		if c.Source == core.Remote && (c.SendsNew || c.Options.Key) {
 			n := strconv.Itoa(c.Number)
 			parts = append(parts, "case when r."+ident(c.Physical)+" is null then '{}' else jsonb_build_object('"+n+"', jsonb_build_array(null, "+canonicalExpr(c, "r")+")) end")
 		}
@@ -236,7 +236,7 @@ func updateFields(t Table, keep string) string {
 	var cols []core.Column
 	var list []string
 	for _, c := range t.Columns {
-		if c.Source == core.Remote && c.Writable {
+		if c.Source == core.Remote && c.Sends {
 			cols = append(cols, c)
 			list = append(list, "'"+strconv.Itoa(c.Number)+"'")
 		}

@@ -101,7 +101,7 @@ func (b *batchTxn) revertLeft(ctx context.Context, plan string) ([]Refusal, erro
 func (b *batchTxn) revertUpdates(ctx context.Context, plan string) error {
 	src := source{args: []any{plan, b.t.ID}}
 	for _, c := range b.t.Columns {
-		if c.Writable {
+		if c.Sends {
 			src.cols = append(src.cols, c)
 		}
 	}
@@ -168,7 +168,7 @@ func (b *batchTxn) withoutReadOnly(objects []string) ([]string, error) {
 			return nil, fmt.Errorf("receipt: %w", err)
 		}
 		for _, c := range b.t.Columns {
-			if !c.Writable && !c.InsertOnly && !c.Options.Key {
+			if !c.SendsNew && !c.Options.Key {
 				delete(m, strconv.Itoa(c.Number))
 			}
 		}

@@ -45,6 +45,22 @@ func (s *Store) Snapshots(ctx context.Context, by core.Actor) ([]Snapshot, error
 	return list, nil
 }
 
+// WithColumns gives the columns of the tables of some snapshots, as Snapshots gave them.
+func (s *Store) WithColumns(ctx context.Context, by core.Actor, list []Snapshot) error {
+	var all []Table
+	for _, sn := range list {
+		all = append(all, sn.Tables...)
+	}
+	if err := fillColumns(ctx, s.pool, by.Org, all); err != nil {
+		return err
+	}
+	for i := range list {
+		n := len(list[i].Tables)
+		list[i].Tables, all = all[:n:n], all[n:]
+	}
+	return nil
+}
+
 func scanSnapshot(row pgx.CollectableRow) (Snapshot, error) {
 	var sn Snapshot
 	err := row.Scan(&sn.ID, &sn.Name, &sn.CreatedBy, &sn.CreatedAt)
@@ -103,7 +119,7 @@ func selectTables(ctx context.Context, q querier, where string, args ...any) ([]
 	rows, err := q.Query(ctx, `
 		select id, org_id, snapshot_id, coalesce(connection_id, ''), remote_id, title, slug, physical, source, position,
 			writable, creatable, deletable, why_not, why_no_new, why_no_del, versioned, remote, version,
-			records, edits, created, deleted, suggestions, conflicts, problems, downloaded_at
+			records, edits, created, deleted, suggestions, conflicts, problems, downloaded_at, description
 		from tables where `+where+` order by snapshot_id, position, id`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("tables: %w", err)
@@ -113,7 +129,8 @@ func selectTables(ctx context.Context, q querier, where string, args ...any) ([]
 		c := &t.Counts
 		err := row.Scan(&t.ID, &t.Org, &t.Snapshot, &t.Connection, &t.RemoteID, &t.Title, &t.Slug, &t.Physical, &t.Source, &t.Position,
 			&t.Writable, &t.Creatable, &t.Deletable, &t.WhyNot, &t.WhyNoNew, &t.WhyNoDel, &t.Versioned, (*[]byte)(&t.Remote), &t.Version,
-			&c.Records, &c.Edits, &c.Created, &c.Deleted, &c.Suggestions, &c.Conflicts, &c.Problems, &t.DownloadedAt)
+			&c.Records, &c.Edits, &c.Created, &c.Deleted, &c.Suggestions, &c.Conflicts, &c.Problems, &t.DownloadedAt,
+			&t.Description)
 		t.Schema = t.Snapshot
 		return t, err
 	})
@@ -129,7 +146,8 @@ func fillColumns(ctx context.Context, q querier, org string, tables []Table) err
 		ids[i], at[t.ID] = t.ID, i
 	}
 	rows, err := q.Query(ctx, `
-		select number, table_id, slug, title, remote_id, physical, type, options, source, writable, insert_only, why_not, position, width
+		select number, table_id, slug, title, remote_id, physical, type, options, source, writable, insert_only, why_not, position, width,
+			description, locks, filled
 		from columns where org_id = $1 and table_id = any($2) order by table_id, position, number`, org, ids)
 	if err != nil {
 		return fmt.Errorf("columns: %w", err)
@@ -137,8 +155,8 @@ func fillColumns(ctx context.Context, q querier, org string, tables []Table) err
 	cols, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (core.Column, error) {
 		var c core.Column
 		err := row.Scan(&c.Number, &c.Table, &c.Slug, &c.Title, &c.RemoteID, &c.Physical, &c.Type, &c.Options, &c.Source,
-			&c.Writable, &c.InsertOnly, &c.WhyNot, &c.Position, &c.Width)
-		return c, err
+			&c.Writable, &c.InsertOnly, &c.WhyNot, &c.Position, &c.Width, &c.Description, &c.Locks, &c.Filled)
+		return c.Applied(), err
 	})
 	for _, c := range cols {
 		t := &tables[at[c.Table]]

@@ -12,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/redis/go-redis/v9"
 
@@ -87,6 +88,7 @@ func Connect(ctx context.Context, url string, maxConns int32, tracer pgx.QueryTr
 	cfg.ConnConfig.Tracer = tracer
 	cfg.ConnConfig.ConnectTimeout = 10 * time.Second
 	cfg.MaxConns = maxConns
+	cfg.AfterConnect = inUTC
 	cfg.PingTimeout = 5 * time.Second
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
@@ -97,6 +99,12 @@ func Connect(ctx context.Context, url string, maxConns int32, tracer pgx.QueryTr
 		return nil, core.Wrap(err, core.Unavailable, "The database does not answer.")
 	}
 	return pool, nil
+}
+
+// inUTC lets instants be read as times in UTC, whatever the machine's zone is: so they are shown and sent.
+func inUTC(_ context.Context, conn *pgx.Conn) error {
+	conn.TypeMap().RegisterType(&pgtype.Type{Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC}})
+	return nil
 }
 
 // personLockTimeout is how long a person's request waits for a table that somebody else is changing; jobs wait longer.

@@ -45,6 +45,7 @@ type Table struct {
 	Columns      []core.Column
 	DownloadedAt *time.Time
 	Remote       json.RawMessage // the connector's own description, as it was at the last download
+	Description  string          // for people and agents
 }
 
 // Ref names the table.
@@ -113,8 +114,8 @@ type View struct {
 
 // SortKey is one column of a sort.
 type SortKey struct {
-	Column     int
-	Descending bool
+	Column     int  `json:"column"`
+	Descending bool `json:"descending,omitempty"`
 }
 
 // Row is a record as a window shows it. Values, Cut are in the order of the asked columns.

@@ -79,12 +79,37 @@ func (s *Store) recordsSQL(ctx context.Context, tx pgx.Tx, by core.Actor, t Tabl
 			return "", err
 		}
 	}
+	cond += touchedSQL(t, w, args)
 	if len(w.Records) == 0 && len(w.Ranges) == 0 {
 		return cond, nil
 	}
 	in, err := idsSQL(ctx, tx, ids, args)
 	return cond + " and " + in, err
 }
+
+// touchedSQL narrows alias r to the records that a batch changed or made suggestions for, and to those with an open suggestion
+// of a group or of some ids.
+func touchedSQL(t Table, w Where, args *[]any) string {
+	var conds strings.Builder
+	add := func(cond string, v any) {
+		*args = append(*args, v)
+		conds.WriteString(" and " + strings.ReplaceAll(cond, "?", "$"+strconv.Itoa(len(*args))))
+	}
+	changes, suggestions := companion(t, "_changes"), companion(t, "_suggestions")
+	if w.Batch != 0 {
+		add("(exists (select 1 from "+changes+" ch where ch.batch = ? and ch.row = r._id) or exists (select 1 from "+suggestions+" s where s.batch = ? and s.row = r._id))", w.Batch)
+	}
+	if w.Group != "" {
+		add("exists (select 1 from "+suggestions+" s where s.row = r._id and s.decided is null and "+groupSQL+" = ?)", w.Group)
+	}
+	if len(w.IDs) > 0 {
+		add("exists (select 1 from "+suggestions+" s where s.row = r._id and s.decided is null and s.id = any(?))", w.IDs)
+	}
+	return conds.String()
+}
+
+// groupSQL is the key of the group that a suggestion of alias s is in.
+const groupSQL = "(s.col || ':' || s.kind || ':' || s.edit)"
 
 func (s *Store) idsInRanges(ctx context.Context, by core.Actor, t Table, w Where) ([]int64, error) {
 	o, err := s.OrderByID(ctx, by, t.Ref(), w.Order)
@@ -156,7 +181,7 @@ func (s *Store) suggestionsSQL(ctx context.Context, tx pgx.Tx, by core.Actor, t 
 		add("s.batch = ?", w.Batch)
 	}
 	if w.Group != "" {
-		add("(s.col || ':' || s.kind || ':' || s.edit) = ?", w.Group)
+		add(groupSQL+" = ?", w.Group)
 	}
 	wholeTable := (w.Filter == "" || w.Filter == "true") && w.Find == ""
 	if !wholeTable || len(w.Records) > 0 || len(w.Ranges) > 0 {

@@ -83,12 +83,44 @@ type Column struct {
 	Type     ColumnType    //
 	Options  ColumnOptions //
 	Source   Source        //
-	Writable bool          //
+	Writable bool          // it can be edited here
 	// InsertOnly values can be given to a created record and not changed once it is published (natural keys).
 	InsertOnly bool
 	WhyNot     string // a sentence, when not writable
 	Position   int    //
 	Width      int    // px; 0 is by type
+	// Sends says that changes go to the service, SendsNew that values of created records do. A lock against editing does not
+	// hold back what was edited before.
+	Sends, SendsNew bool
+	Description     string // for people and agents
+	Locks           []Lock // set here, beside what the service says
+	Filled          bool   // its values of every record have been downloaded
+}
+
+// Lock is what a person has forbidden for a column.
+type Lock string
+
+// The locks.
+const (
+	ReadOnly     Lock = "read_only"     // nobody edits it here
+	NeverPublish Lock = "never_publish" // no plan takes it
+)
+
+// Locks lists every lock.
+var Locks = []Lock{ReadOnly, NeverPublish}
+
+// Applied gives the column as its locks leave it.
+func (c Column) Applied() Column {
+	c.Sends, c.SendsNew = c.Writable, c.Writable || c.InsertOnly
+	for _, l := range c.Locks {
+		switch l {
+		case ReadOnly:
+			c.Writable, c.InsertOnly, c.WhyNot = false, false, c.Title+" is locked here: it is read-only."
+		case NeverPublish:
+			c.Sends, c.SendsNew = false, false
+		}
+	}
+	return c
 }
 
 // Counts of a table. A nil count is not known yet. Edits, suggestions and problems count cells, the others records.

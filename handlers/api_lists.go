@@ -1,0 +1,113 @@
+package handlers
+
+import (
+	"encoding/base64"
+	"fmt"
+	"math"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"scratchpaper/internal/core"
+)
+
+// listOf is the answer of every list; next is null at the end.
+type listOf[T any] struct {
+	Items []T     `json:"items"`
+	Next  *string `json:"next"`
+}
+
+// pageOf cuts a page out of a list that is short enough to be at hand as a whole. Its order is that of the keys, so that what
+// comes and goes between two pages moves nothing. Codes: Invalid.
+func pageOf[T any](c echo.Context, all []T, key func(T) string) (page []T, next *string, err error) {
+	limit, err := limitOf(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	after, err := readMark(c.QueryParam("after"))
+	if err != nil {
+		return nil, nil, err
+	}
+	slices.SortStableFunc(all, func(a, b T) int { return strings.Compare(key(a), key(b)) })
+	all = slices.DeleteFunc(all, func(item T) bool { return key(item) <= after })
+	if len(all) <= limit {
+		return all, nil, nil
+	}
+	return all[:limit], mark(key(all[limit-1])), nil
+}
+
+// answerPage answers a page of a list, each item as out gives it.
+func answerPage[T, U any](c echo.Context, all []T, key func(T) string, out func(T) U) error {
+	page, next, err := pageOf(c, all, key)
+	if err != nil {
+		return err
+	}
+	return answerList(c, page, next, out)
+}
+
+func answerList[T, U any](c echo.Context, page []T, next *string, out func(T) U) error {
+	answer := listOf[U]{Items: make([]U, len(page)), Next: next}
+	for i, item := range page {
+		answer.Items[i] = out(item)
+	}
+	return c.JSON(http.StatusOK, answer)
+}
+
+// oldestFirst and newestFirst are keys by time.
+func oldestFirst(at time.Time, id string) string {
+	return fmt.Sprintf("%020d %s", at.UnixMicro(), id)
+}
+
+func newestFirst(at time.Time, id string) string {
+	return fmt.Sprintf("%020d %s", math.MaxInt64-at.UnixMicro(), id)
+}
+
+// byName is a key by name, whatever its case.
+func byName(name, id string) string { return strings.ToLower(name) + "\x00" + id }
+
+// mark turns the key of a page's last item into what `after` takes.
+func mark(key string) *string {
+	s := base64.RawURLEncoding.EncodeToString([]byte(key))
+	return &s
+}
+
+func readMark(after string) (string, error) {
+	raw, err := base64.RawURLEncoding.DecodeString(after)
+	if err != nil {
+		return "", badMark()
+	}
+	return string(raw), nil
+}
+
+// maxOffset bounds lists that are paged by position: their pages are counted off from the beginning.
+const maxOffset = 100_000
+
+// offsetMark reads `after` of a list that is paged by position.
+func offsetMark(c echo.Context) (int, error) {
+	at, err := readMark(c.QueryParam("after"))
+	if err != nil || at == "" {
+		return 0, err
+	}
+	n, err := strconv.Atoi(at)
+	if err != nil || n < 0 || n > maxOffset {
+		return 0, badMark()
+	}
+	return n, nil
+}
+
+// cutAtOffset gives the page behind an offset of what was read from the beginning, one item more than the page when there are more.
+func cutAtOffset[T any](all []T, offset, limit int) ([]T, *string) {
+	all = all[min(offset, len(all)):]
+	if len(all) <= limit {
+		return all, nil
+	}
+	return all[:limit], mark(strconv.Itoa(offset + limit))
+}
+
+func badMark() error {
+	return core.FieldErrorf("/after", "after takes what an earlier page gave as next.")
+}
