@@ -345,18 +345,25 @@ func (p GridPage) export(format string) string {
 
 // statusNumber is one number of the status bar; a click on it is a filter.
 type statusNumber struct {
-	Name, Words, Kind, Filter string
-	Count                     *int64
+	Name, One, Many, Kind, Filter string
+	Count                         *int64
+}
+
+func (n statusNumber) words() string {
+	if n.Count != nil && *n.Count == 1 {
+		return n.One
+	}
+	return n.Many
 }
 
 func (p GridPage) statusNumbers() []statusNumber {
 	return []statusNumber{
-		{"edits", "edits", "edit", "edited()", p.Counts.Edits},
-		{"created", "created", "add", "created()", p.Counts.Created},
-		{"deleted", "deleted", "del", "deleted()", p.Counts.Deleted},
-		{"suggestions", "suggestions", "suggest", "suggested()", p.Counts.Suggestions},
-		{"conflicts", "conflicts", "conflict", "conflict()", p.Counts.Conflicts},
-		{"problems", "problems", "del", "problem()", p.Counts.Problems},
+		{"edits", "edit", "edits", "edit", "edited()", p.Counts.Edits},
+		{"created", "created", "created", "add", "created()", p.Counts.Created},
+		{"deleted", "deleted", "deleted", "del", "deleted()", p.Counts.Deleted},
+		{"suggestions", "suggestion", "suggestions", "suggest", "suggested()", p.Counts.Suggestions},
+		{"conflicts", "conflict", "conflicts", "conflict", "conflict()", p.Counts.Conflicts},
+		{"problems", "problem", "problems", "del", "problem()", p.Counts.Problems},
 	}
 }
 

@@ -65,6 +65,8 @@ export class Status {
 				place.textContent = n === null ? '…' : n.toLocaleString('en');
 				const shown = place.closest('[data-shows]') ?? (place.closest('.tab') && name !== 'records' ? place : null);
 				shown?.toggleAttribute('hidden', !n);
+				const words = /** @type {HTMLElement | null | undefined} */ (shown?.querySelector('[data-one]'));
+				if (words) words.textContent = (n === 1 ? words.dataset.one : words.dataset.many) ?? '';
 			}
 		}
 		this.app.review.show(counts.suggestions ?? 0);

@@ -1,0 +1,95 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+func mustAxe(t *testing.T) string {
+	t.Helper()
+	axe, err := os.ReadFile("../node_modules/axe-core/axe.min.js")
+	if err != nil {
+		t.Fatalf("axe-core is needed (npm ci): %v", err)
+	}
+	return string(axe)
+}
+
+// accessible looks at a page in light and dark, on a desk and on a phone: axe finds nothing, and nothing is wider than the window.
+func (b tab) accessible(axe, name, address string) {
+	b.t.Helper()
+	for _, width := range []int64{1440, 390} {
+		for _, theme := range []string{"light", "dark"} {
+			ctx, cancel := b.within()
+			if err := chromedp.Do(ctx, chromedp.EmulateViewport(width, 900)); err != nil {
+				b.t.Fatal(err)
+			}
+			b.says(`document.cookie = 'theme=` + theme + `; path=/'`)
+			b.open(address)
+			b.until(name+" is there", `document.readyState === 'complete'`)
+			found, err := chromedp.Run(ctx, chromedp.Evaluate[string](axe+`;axe.run(document).then(r =>
+				r.violations.map(v => v.id + ': ' + v.nodes.slice(0, 3).map(n => n.html.slice(0, 200) + ' ' + n.failureSummary).join(' | ')).join('\n') +
+				(document.documentElement.scrollWidth > innerWidth ? '\nthe page is wider than the window' : ''))`, chromedp.EvalAwaitPromise))
+			cancel()
+			if err != nil {
+				b.t.Fatalf("axe on %s: %v", name, err)
+			}
+			if found != "" {
+				b.t.Errorf("%s at %d, %s: %s", name, width, theme, found)
+			}
+			b.shot(name + "-" + theme + "-" + map[int64]string{1440: "1440", 390: "390"}[width])
+		}
+	}
+	ctx, cancel := b.within()
+	defer cancel()
+	if err := chromedp.Do(ctx, chromedp.EmulateViewport(1440, 900)); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// TestThePagesOfAPublishCanBeReadByEverybody takes a publish with an update, a create and deletes, some of which the service
+// refuses, through its pages: the plan, its end with receipts and failures, its job, the history, the conflicts in the grid.
+func TestThePagesOfAPublishCanBeReadByEverybody(t *testing.T) {
+	t.Parallel()
+	a := mustApp(t)
+	b := mustTab(t, 1440, 900)
+	axe := mustAxe(t)
+	snapshot, places := a.sampleSnapshot()
+	a.changedPlaces(snapshot, places)
+	conn := a.service()
+	record := a.call("GET", places+"/records?limit=1", nil, 200)
+	if _, err := conn.Exec(t.Context(), "update places set name = 'Theirs' where id = $1", number(record, "items", 0, "values", "id")); err != nil {
+		t.Fatal(err)
+	}
+	countries := ""
+	for _, tb := range field(a.call("GET", snapshot+"/tables", nil, 200), "items").([]any) {
+		if text(tb, "remote_table") == "public.countries" {
+			countries = snapshot + "/tables/" + text(tb, "id")
+		}
+	}
+	iran := a.call("GET", countries+"/records?limit=1&filter=name%20%3D%3D%20%22Iran%22", nil, 200)
+	a.call("POST", countries+"/changes", object{"changes": []object{{"op": "delete", "record": number(iran, "items", 0, "id")}}}, 200)
+	plan := snapshot + "/plans/" + text(a.call("POST", snapshot+"/plans", object{}, 201), "id")
+
+	b.open(a.url)
+	b.accessible(axe, "plan", a.url+plan)
+	job := text(a.call("POST", plan+"/publish", object{"deletes": true}, 202), "job", "id")
+	a.waitJob(job, "done")
+	p := a.call("GET", plan, nil, 200)
+	if number(p, "counts", "failed") != 1 || number(p, "counts", "conflict") != 1 || number(p, "counts", "published") != 37 {
+		t.Fatalf("the publish came to %v", p)
+	}
+	b.accessible(axe, "published", a.url+plan)
+	if !b.says(`document.body.innerText.includes('violates foreign key constraint')`) {
+		t.Error("the failure does not show the service's own words")
+	}
+	b.accessible(axe, "publish-failed", a.url+plan+"?state=failed")
+	b.accessible(axe, "publish-job", a.url+"/jobs/"+job)
+	b.accessible(axe, "history", a.url+snapshot+"/history")
+	b.accessible(axe, "snapshot-settings", a.url+snapshot+"/settings")
+	b.accessible(axe, "grid-conflict", a.url+places+"?filter=conflict()")
+	b.accessible(axe, "record-conflict", a.url+places+"?filter=conflict()&record="+fmt.Sprint(number(record, "items", 0, "id")))
+	b.accessible(axe, "home", a.url+"/")
+}
