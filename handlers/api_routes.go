@@ -43,6 +43,7 @@ func (s *Server) operations() []operation {
 		{get, sn, "One snapshot with its tables", s.getSnapshot, nil, nil, 0},
 		{patch, sn, "Rename a snapshot", s.patchSnapshot, patchSnapshotBody{}, nil, 0},
 		{del, sn, "Delete a snapshot here; nothing happens at the service", s.apiDeleteSnapshot, nil, nil, http.StatusNoContent},
+		{post, sn + "/tables", "Take more tables into a snapshot, or more columns of those in it; their download starts", s.postTables, moreTablesBody{}, nil, http.StatusAccepted},
 		{post, sn + "/refresh", "Merge what changed at the service", s.postRefresh, tablesBody{}, nil, http.StatusAccepted},
 		{get, sn + "/history", "The batches, newest first", s.listHistory, nil, paged, 0},
 		{post, sn + "/batches/:batch/undo", "Undo a batch", s.postUndo, nil, nil, 0},

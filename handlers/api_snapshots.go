@@ -128,19 +128,52 @@ func (s *Server) postSnapshot(c echo.Context) error {
 	if err := readJSON(c, &body); err != nil {
 		return err
 	}
-	n := store.NewSnapshot{Name: body.Name}
-	for i, want := range body.Tables {
-		t, err := s.remoteTable(ctxOf(c), actor(c), want.Connection, want.RemoteTable, want.Columns)
-		if err != nil {
-			return pointed(err, "/tables/"+itoa(i))
-		}
-		n.Tables = append(n.Tables, t)
+	tables, err := s.wantedTables(c, body.Tables)
+	if err != nil {
+		return err
 	}
-	sn, job, err := s.store.CreateSnapshot(ctxOf(c), actor(c), n)
+	sn, job, err := s.store.CreateSnapshot(ctxOf(c), actor(c), store.NewSnapshot{Name: body.Name, Tables: tables})
 	if err != nil {
 		return err
 	}
 	return c.JSON(http.StatusCreated, snapshotMadeJSON{snapshotOut(sn), jobOut(job)})
+}
+
+// wantedTables describes remote tables as they are to be taken.
+func (s *Server) wantedTables(c echo.Context, wanted []newTableBody) ([]store.NewTable, error) {
+	var tables []store.NewTable
+	for i, want := range wanted {
+		t, err := s.remoteTable(ctxOf(c), actor(c), want.Connection, want.RemoteTable, want.Columns)
+		if err != nil {
+			return nil, pointed(err, "/tables/"+itoa(i))
+		}
+		tables = append(tables, t)
+	}
+	return tables, nil
+}
+
+type moreTablesBody struct {
+	Tables []newTableBody `json:"tables"`
+}
+
+// postTables takes more tables into a snapshot, or more columns of those that are in it; without columns all that can be read.
+func (s *Server) postTables(c echo.Context) error {
+	var body moreTablesBody
+	if err := readJSON(c, &body); err != nil {
+		return err
+	}
+	if err := s.store.HasSnapshot(ctxOf(c), actor(c), c.Param("snapshot")); err != nil {
+		return err
+	}
+	tables, err := s.wantedTables(c, body.Tables)
+	if err != nil {
+		return err
+	}
+	job, err := s.store.AddTables(ctxOf(c), actor(c), c.Param("snapshot"), tables)
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusAccepted, jobMadeJSON{jobOut(job)})
 }
 
 // pointed puts a pointer in front of an error about something in a list.

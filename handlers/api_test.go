@@ -230,7 +230,7 @@ func TestValuesAreWrittenWithAllTheirDigitsOrAsTexts(t *testing.T) {
 	s.call(t, "POST", s.path+"/changes", `{"as": "suggestion", "reason": "dear", "changes": [{"op": "set", "record": 1, "values": {"price": "7.50"}},
 		{"op": "create", "values": {"title": "New", "price": 3}}, {"op": "delete", "record": 2}]}`, 200)
 	for query, want := range map[string][]string{
-		"": {`"price":` + long, `"edits":{"price":{"base":10}}`, `"value":7.50`, `"id":"sug_1"`, `"batch":"bat_3"`, `"value":{"price":3,"title":"New"}`, `"value":null`},
+		"":                {`"price":` + long, `"edits":{"price":{"base":10}}`, `"value":7.50`, `"id":"sug_1"`, `"batch":"bat_3"`, `"value":{"price":3,"title":"New"}`, `"value":null`},
 		"?numbers=string": {`"price":"` + long + `"`, `"edits":{"price":{"base":"10"}}`, `"value":"7.50"`, `"value":{"price":"3","title":"New"}`},
 	} {
 		a := s.api(t, "", "GET", s.path+"/records"+query, "")
@@ -303,4 +303,35 @@ func TestSnapshotsConnectionsAndTablesAreListedWhole(t *testing.T) {
 		field(con, "items", 0, "settings", "properties", "password", "writeOnly") != true {
 		t.Errorf("the connector is %v", con)
 	}
+}
+
+func TestTablesAndColumnsAreAddedOverTheAPI(t *testing.T) {
+	t.Parallel()
+	s := mustSite(t)
+	con := s.mustConnect(t)
+	wanted := func(remote, columns string) string {
+		return `{"name": "Spring", "tables": [{"connection": "` + con + `", "remote_table": "` + remote + `", "columns": [` + columns + `]}]}`
+	}
+	more := func(remote, columns string) string {
+		return strings.Replace(wanted(remote, columns), `"name": "Spring", `, "", 1)
+	}
+	remotes := s.call(t, "GET", "/connections/"+con+"/tables", "", 200)
+	kettles, log := field(remotes, "items", 0, "id").(string), field(remotes, "items", 1, "id").(string)
+	made := s.call(t, "POST", "/snapshots", wanted(kettles, `"title"`), 201)
+	tables := "/snapshots/" + field(made, "snapshot", "id").(string) + "/tables"
+	j := s.call(t, "POST", tables, more(kettles, `"title", "price"`), 202)
+	if field(j, "job", "kind") != "download" || field(j, "job", "state") != "queued" {
+		t.Errorf("the job is %v", j)
+	}
+	got := s.call(t, "GET", tables, "", 200)
+	if field(got, "items", 0, "columns", 2, "id") != "price" || field(got, "items", 1) != nil {
+		t.Errorf("the tables are %v", got)
+	}
+	for body, want := range map[string]string{more(kettles, `"price"`): "/tables/0", more(kettles, `"nope"`): "/tables/0", more(log, ""): "/tables/0", `{}`: "/tables"} {
+		a := s.api(t, "", "POST", tables, body)
+		if pointer := field(a.object(t), "errors", 0, "pointer"); a.status != 422 || pointer != want {
+			t.Errorf("%s: %d %s", body, a.status, a.body)
+		}
+	}
+	s.call(t, "POST", "/snapshots/snp_x/tables", more(kettles, `"title"`), 404)
 }

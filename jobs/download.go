@@ -17,6 +17,7 @@ import (
 type readState struct {
 	Finished  []string             `json:"finished,omitempty"` // tables that are complete
 	Table     string               `json:"table,omitempty"`    // the one that is being read
+	Columns   []int                `json:"columns,omitempty"`  // of the table that are read, since its first page
 	Phase     string               `json:"phase,omitempty"`    // of the table: "" reads it, then see the phases
 	At        json.RawMessage      `json:"at,omitempty"`       // the connector's checkpoint within the phase
 	Page      int                  `json:"page,omitempty"`     // pages of the table so far
@@ -74,7 +75,7 @@ func (st readState) with(t store.Table, c store.MergeCounts) readState {
 func (st readState) finished(id string) readState {
 	next := st.clone()
 	next.Finished = append(next.Finished, id)
-	next.Table, next.Phase, next.At, next.Page, next.Batch, next.Batches, next.Continued = "", "", nil, 0, 0, nil, false
+	next.Table, next.Columns, next.Phase, next.At, next.Page, next.Batch, next.Batches, next.Continued = "", nil, "", nil, 0, 0, nil, false
 	return next
 }
 
@@ -171,14 +172,12 @@ func (r *reading) beginProgress() {
 }
 
 func (r *reading) readTable(i int, t store.Table) error {
-	if r.st.Table != t.ID {
-		r.st.Table = t.ID
-	}
+	r.begin(t)
 	session, err := r.Session(t.Connection)
 	if err != nil {
 		return err
 	}
-	remote, cols, err := r.remoteTable(session, t)
+	remote, cols, err := r.remoteTable(session, t, r.st.Columns)
 	if err != nil {
 		return err
 	}
@@ -199,10 +198,10 @@ func (r *reading) readTable(i int, t store.Table) error {
 	}
 	next := r.st.finished(t.ID)
 	batches := r.st.Batches
-	if r.first {
-		batches = nil
+	if r.filling(t) {
+		batches = nil // its pages went into one
 	}
-	if err := r.o.Store.EndDownload(r.ctx, r.Job, t, batches, next); err != nil {
+	if err := r.o.Store.EndDownload(r.ctx, r.Job, t, r.st.Columns, batches, next); err != nil {
 		return err
 	}
 	r.o.Fault("download.ended")
@@ -216,8 +215,22 @@ func (r *reading) readTable(i int, t store.Table) error {
 	return nil
 }
 
-// remoteTable gives the table as the service describes it now, and the columns that are read.
-func (run *Run) remoteTable(session connectors.Session, t store.Table) (connectors.Table, []core.Column, error) {
+// begin notes which columns of a table are read from its first page on: one that is added meanwhile waits for the next reading.
+func (r *reading) begin(t store.Table) {
+	if r.st.Table == t.ID && r.st.Columns != nil {
+		return
+	}
+	r.st.Table, r.st.Columns = t.ID, []int{}
+	for _, c := range t.Columns {
+		r.st.Columns = append(r.st.Columns, c.Number)
+	}
+}
+
+// filling says whether the table is being downloaded for the first time: there is nothing to merge with.
+func (r *reading) filling(t store.Table) bool { return r.first && t.DownloadedAt == nil }
+
+// remoteTable gives the table as the service describes it now, and of some columns those that are read.
+func (run *Run) remoteTable(session connectors.Session, t store.Table, numbers []int) (connectors.Table, []core.Column, error) {
 	ctx, cancel := run.Request()
 	defer cancel()
 	remote, err := session.Table(ctx, t.RemoteID)
@@ -231,7 +244,7 @@ func (run *Run) remoteTable(session connectors.Session, t store.Table) (connecto
 	var cols []core.Column
 	for _, c := range t.Columns {
 		now, ok := there[c.RemoteID]
-		if c.Source != core.Remote || !ok {
+		if c.Source != core.Remote || !ok || !slices.Contains(numbers, c.Number) {
 			continue
 		}
 		if !store.HoldsType(c.Type, now) {
@@ -305,7 +318,7 @@ const (
 )
 
 func (rt *remoteReading) nextPage() error {
-	if vr, ok := rt.session.(connectors.VersionReader); ok && !rt.first && rt.remote.Versioned && rt.table.Versioned {
+	if vr, ok := rt.session.(connectors.VersionReader); ok && !rt.first && rt.remote.Versioned && rt.table.Versioned && allFilled(rt.cols) {
 		if br, ok := rt.session.(connectors.BatchReader); ok {
 			return rt.versionsPage(vr, br)
 		}
@@ -318,8 +331,16 @@ func (rt *remoteReading) nextPage() error {
 		return err
 	}
 	rt.o.Fault("download.read")
-	m := store.PageMerge{Table: rt.table, Columns: rt.cols, Records: remoteRecords(page.Records), First: rt.first && rt.table.DownloadedAt == nil, Into: rt.st.Batch, Page: rt.st.Page}
+	m := store.PageMerge{Table: rt.table, Columns: rt.cols, Records: remoteRecords(page.Records), First: rt.filling(rt.table), Into: rt.st.Batch, Page: rt.st.Page}
+	if rt.first && !m.First {
+		m.Label = "Download of more columns"
+	}
 	return rt.merge(m, rt.after(page), len(page.Records), began)
+}
+
+// allFilled says whether versions can tell what is missing: a column that was added later is, whatever the versions.
+func allFilled(cols []core.Column) bool {
+	return !slices.ContainsFunc(cols, func(c core.Column) bool { return !c.Filled })
 }
 
 func (rt *remoteReading) fields() []string {

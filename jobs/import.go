@@ -73,7 +73,7 @@ func importFile(run *Run) (any, error) {
 	if err != nil {
 		return im.result(report), err
 	}
-	if err := im.o.Store.EndDownload(im.ctx, im.Job, im.table, nil, im.st); err != nil {
+	if err := im.o.Store.EndDownload(im.ctx, im.Job, im.table, nil, nil, im.st); err != nil {
 		return nil, err
 	}
 	im.o.Fault("import.ended")

@@ -27,7 +27,7 @@ type PageMerge struct {
 	Columns    []core.Column // of Values, in order
 	Records    []RemoteRecord
 	First      bool     // the table is being filled: there is nothing to merge with
-	Label      string   // First: as the history shows it; "" is "Download"
+	Label      string   // as the history shows it; "" is "Download" for First, else "Refresh"
 	Into       int64    // First: the batch of the pages before, 0 for the first one
 	Seen       []string // refresh: the ids that the service's page held; nil means those of Records
 	Page       int      // refresh: number of the page in this job and table
@@ -50,7 +50,7 @@ type MergeCounts struct {
 func (s *Store) MergePage(ctx context.Context, j *Job, m PageMerge) (MergeCounts, error) {
 	var c MergeCounts
 	var began time.Time
-	n := newBatch{Kind: "refresh", Label: "Refresh"}
+	n := newBatch{Kind: "refresh", Label: orText(m.Label, "Refresh")}
 	if m.First {
 		n = newBatch{Kind: "download", Label: orText(m.Label, "Download"), Into: m.Into}
 	}
@@ -235,9 +235,10 @@ func (b *batchTxn) comingCreates(ctx context.Context) ([]string, error) {
 	return append([]string{}, ids...), err // nil would be null, which is unequal to nothing
 }
 
-// EndDownload notes that a table is complete, with the job's checkpoint, and forgets what a refresh has seen of it. The
-// batches of a refresh's pages become one in the history. Codes: Conflict (ErrLeaseLost).
-func (s *Store) EndDownload(ctx context.Context, j *Job, t Table, batches []int64, checkpoint any) error {
+// EndDownload notes that a table, and of its columns those with some numbers, are complete, with the job's checkpoint, and
+// forgets what a refresh has seen of it. The batches of a refresh's pages become one in the history. Codes: Conflict
+// (ErrLeaseLost).
+func (s *Store) EndDownload(ctx context.Context, j *Job, t Table, columns []int, batches []int64, checkpoint any) error {
 	return s.tx(ctx, j.Actor(), func(tx pgx.Tx) error {
 		if err := joinBatches(ctx, tx, t, batches); err != nil {
 			return err
@@ -248,6 +249,10 @@ func (s *Store) EndDownload(ctx context.Context, j *Job, t Table, batches []int6
 		}
 		if _, err := tx.Exec(ctx, `update tables set downloaded_at = now() where org_id = $1 and id = $2`, t.Org, t.ID); err != nil {
 			return fmt.Errorf("end download: %w", err)
+		}
+		_, err = tx.Exec(ctx, `update columns set filled = true where org_id = $1 and table_id = $2 and number = any($3) and not filled`, t.Org, t.ID, columns)
+		if err != nil {
+			return fmt.Errorf("end download of columns: %w", err)
 		}
 		return s.CheckpointTx(ctx, tx, j, checkpoint)
 	})

@@ -223,22 +223,41 @@ func (n *NewSnapshot) check() error {
 	case len(n.Tables) == 0:
 		return core.FieldErrorf("/tables", "Choose at least one table.")
 	}
-	for i, t := range n.Tables {
+	return checkTables(n.Tables)
+}
+
+func checkTables(list []NewTable) error {
+	type remote struct{ connection, id string }
+	seen := map[remote]bool{}
+	for i, t := range list {
 		if len(t.Columns) == 0 {
 			return core.FieldErrorf(fmt.Sprintf("/tables/%d/columns", i), "Choose at least one column of %s.", t.Title)
 		}
 		if len(t.Columns) > maxColumns {
-			return core.FieldErrorf(fmt.Sprintf("/tables/%d/columns", i), "A table takes at most %d columns; %s has %d.", maxColumns, t.Title, len(t.Columns))
+			return tooManyColumns(i, t.Title, len(t.Columns))
 		}
+		r := remote{t.Connection, t.RemoteID}
+		if seen[r] && t.Source == core.Remote {
+			return core.FieldErrorf(fmt.Sprintf("/tables/%d", i), "%s is named twice.", t.Title)
+		}
+		seen[r] = true
 	}
 	return nil
+}
+
+func tooManyColumns(i int, title string, n int) error {
+	return core.FieldErrorf(fmt.Sprintf("/tables/%d/columns", i), "A table takes at most %d columns; %s has %d.", maxColumns, title, n)
 }
 
 // maxColumns keeps a row below Postgres' 1,600 columns and one page of pointers, with room for columns whose type changes.
 const maxColumns = 500
 
 func addTables(ctx context.Context, tx pgx.Tx, by core.Actor, snapshot string, list []NewTable) ([]string, error) {
-	number, err := reserveColumns(ctx, tx, by.Org, snapshot, list)
+	total := 0
+	for _, n := range list {
+		total += len(n.Columns)
+	}
+	number, err := reserveColumns(ctx, tx, by.Org, snapshot, total)
 	if err != nil {
 		return nil, err
 	}
@@ -251,18 +270,19 @@ func addTables(ctx context.Context, tx pgx.Tx, by core.Actor, snapshot string, l
 	if err != nil {
 		return nil, err
 	}
-	ids, byRemote := make([]string, len(list)), map[string]string{}
+	ids := make([]string, len(list))
 	for i, n := range list {
 		ids[i] = core.NewID("tbl")
-		byRemote[n.RemoteID] = ids[i]
-	}
-	for i, n := range list {
 		slug := expr.Slug(n.Title, taken)
 		taken[slug] = true
 		if err := insertTable(ctx, tx, by, snapshot, ids[i], slug, position+i, n); err != nil {
 			return nil, err
 		}
-		if err := insertColumns(ctx, tx, by.Org, snapshot, ids[i], number, n, byRemote); err != nil {
+		place := columnPlace{table: ids[i], number: number, source: core.Remote, filled: true}
+		if n.Source == core.File {
+			place.source = core.File
+		}
+		if err := insertColumns(ctx, tx, by.Org, snapshot, place, n.Columns); err != nil {
 			return nil, err
 		}
 		number += len(n.Columns)
@@ -270,14 +290,23 @@ func addTables(ctx context.Context, tx pgx.Tx, by core.Actor, snapshot string, l
 			return nil, err
 		}
 	}
-	return ids, nil
+	return ids, linkTargets(ctx, tx, by.Org, snapshot)
 }
 
-func reserveColumns(ctx context.Context, tx pgx.Tx, org, snapshot string, list []NewTable) (int, error) {
-	total := 0
-	for _, n := range list {
-		total += len(n.Columns)
+// linkTargets lets references point to their tables, where these are in the snapshot from the same connection.
+func linkTargets(ctx context.Context, tx pgx.Tx, org, snapshot string) error {
+	_, err := tx.Exec(ctx, `update columns c set options = c.options || jsonb_build_object('target_table', target.id)
+		from tables t join tables target on target.org_id = t.org_id and target.snapshot_id = t.snapshot_id and target.connection_id = t.connection_id
+		where c.org_id = $1 and c.snapshot_id = $2 and t.org_id = c.org_id and t.id = c.table_id and target.remote_id = c.options ->> 'target'
+			and c.options ->> 'target_table' is distinct from target.id`, org, snapshot)
+	if err != nil {
+		return fmt.Errorf("link references: %w", err)
 	}
+	return nil
+}
+
+// reserveColumns takes so many numbers of columns for ever, and gives the first.
+func reserveColumns(ctx context.Context, tx pgx.Tx, org, snapshot string, total int) (int, error) {
 	var next int
 	err := tx.QueryRow(ctx, `update snapshots set next_column = next_column + $3 where org_id = $1 and id = $2 returning next_column`,
 		org, snapshot, total).Scan(&next)
@@ -320,25 +349,30 @@ func insertTable(ctx context.Context, tx pgx.Tx, by core.Actor, snapshot, id, sl
 	return nil
 }
 
-func insertColumns(ctx context.Context, tx pgx.Tx, org, snapshot, table string, number int, n NewTable, byRemote map[string]string) error {
-	taken := map[string]bool{}
+// columnPlace says where columns go: behind the columns that the table has.
+type columnPlace struct {
+	table    string
+	number   int // of the first
+	position int
+	taken    map[string]bool // slugs
+	source   core.Source
+	filled   bool
+}
+
+func insertColumns(ctx context.Context, tx pgx.Tx, org, snapshot string, p columnPlace, cols []NewColumn) error {
+	if p.taken == nil {
+		p.taken = map[string]bool{}
+	}
 	batch := &pgx.Batch{}
-	for i, c := range n.Columns {
-		slug := expr.Slug(c.Title, taken)
-		taken[slug] = true
-		if c.Options.Target != "" {
-			c.Options.TargetTable = byRemote[c.Options.Target]
-		}
-		source := core.Remote
-		if n.Source == core.File {
-			source = core.File
-		}
+	for i, c := range cols {
+		slug := expr.Slug(c.Title, p.taken)
+		p.taken[slug] = true
 		batch.Queue(`
 			insert into columns (org_id, snapshot_id, table_id, number, slug, title, remote_id, physical, type, options, source,
-				writable, insert_only, why_not, position)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
-			org, snapshot, table, number+i, slug, c.Title, c.RemoteID, "c"+strconv.Itoa(number+i), c.Type, c.Options, source,
-			c.Writable, c.InsertOnly, c.WhyNot, i)
+				writable, insert_only, why_not, position, filled)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
+			org, snapshot, p.table, p.number+i, slug, c.Title, c.RemoteID, "c"+strconv.Itoa(p.number+i), c.Type, c.Options, p.source,
+			c.Writable, c.InsertOnly, c.WhyNot, p.position+i, p.filled)
 	}
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("insert columns: %w", err)

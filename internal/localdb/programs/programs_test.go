@@ -120,8 +120,10 @@ func TestTheSumTellsEveryDifference(t *testing.T) {
 		"a byte":         func(root string) error { return flip(filepath.Join(root, "bin/postgres")) },
 		"a missing file": func(root string) error { return os.Remove(filepath.Join(root, "lib/libpq.a")) },
 		"another file":   func(root string) error { return os.WriteFile(filepath.Join(root, "new"), nil, 0o644) },
-		"another name":   func(root string) error { return os.Rename(filepath.Join(root, "bin/pg_ctl"), filepath.Join(root, "bin/pg")) },
-		"not runnable":   func(root string) error { return os.Chmod(filepath.Join(root, "bin/initdb"), 0o644) },
+		"another name": func(root string) error {
+			return os.Rename(filepath.Join(root, "bin/pg_ctl"), filepath.Join(root, "bin/pg"))
+		},
+		"not runnable": func(root string) error { return os.Chmod(filepath.Join(root, "bin/initdb"), 0o644) },
 	} {
 		root := package18(t)
 		before := mustSum(t, root)
