@@ -98,8 +98,7 @@ func TestKilledRightAfterAnAcceptWasAcknowledged(t *testing.T) {
 	t.Parallel()
 	a := mustApp(t)
 	_, places := a.sampleSnapshot()
-	made := a.call("POST", places+"/transforms", object{"transform": "replace", "columns": []string{"name"}, "where": object{"filter": "true"},
-		"options": object{"find": "Saint", "replace": "St"}}, 200)
+	made := a.transform(places, "Saint", "St", "name")
 	accepted := a.call("POST", places+"/suggestions/accept", object{"where": object{"filter": "true"}}, 200)
 	if number(made, "cells") == 0 || number(made, "cells") != number(accepted, "cells") {
 		t.Fatalf("suggested %v, accepted %v", made["cells"], accepted["cells"])

@@ -133,23 +133,17 @@ func (s *Server) changeWhere(c echo.Context, t store.Table, b changeBody, opts s
 	if err != nil {
 		return err
 	}
-	var res store.BatchResult
 	switch b.Op {
 	case "set":
 		values, refused := valuesOf(t, b.Values)
 		if len(refused) > 0 {
 			return core.FieldErrorf("/changes/values/"+refused[0].Slug, "%s", refused[0].Reason)
 		}
-		res, err = s.store.FillWhere(ctxOf(c), actor(c), t.Ref(), w, values, opts)
+		return s.doAPI(c, fillCommand(t, w, values, opts))
 	case "delete":
-		res, err = s.store.DeleteWhere(ctxOf(c), actor(c), t.Ref(), w, opts)
-	default:
-		return core.FieldErrorf("/changes/op", "With “where” the operation is set or delete.")
+		return s.doAPI(c, store.Bulk{Kind: "delete", Table: t.ID, Where: w, Options: opts})
 	}
-	if err != nil {
-		return err
-	}
-	return c.JSON(http.StatusOK, resultOut(res))
+	return core.FieldErrorf("/changes/op", "With “where” the operation is set or delete.")
 }
 
 func resultOut(res store.BatchResult) map[string]any {
@@ -160,8 +154,8 @@ func resultOut(res store.BatchResult) map[string]any {
 	if left == nil {
 		left = []store.Refusal{}
 	}
-	return map[string]any{"batch": batchName(res.Batch), "applied": res.Cells, "cells": res.Cells, "refused": refused, "left": left, "created": res.Created,
-		"version": res.Version, "label": res.Label, "rows": res.Rows}
+	return map[string]any{"batch": batchName(res.Batch), "applied": res.Cells, "cells": res.Cells, "refused": refused, "more_refused": res.MoreRefused, "left": left,
+		"more_left": res.MoreLeft, "created": res.Created, "version": res.Version, "label": res.Label, "rows": res.Rows}
 }
 
 type transformBody struct {
@@ -209,11 +203,11 @@ func (s *Server) postTransform(c echo.Context) error {
 		}
 		return c.JSON(http.StatusOK, map[string]any{"items": valueForm{}.suggestionsOut(t, p.Items), "count": p.Count})
 	}
-	res, err := s.store.SuggestReplace(ctx, by, t.Ref(), w, r)
+	j, err := s.store.DoLater(ctx, by, t.Snapshot, store.Bulk{Kind: "transform", Table: t.ID, Where: w, Replace: r})
 	if err != nil {
 		return err
 	}
-	return c.JSON(http.StatusOK, resultOut(res))
+	return accepted(c, j)
 }
 
 func (f valueForm) suggestionsOut(t store.Table, list []store.Suggestion) []suggestionJSON {
@@ -277,7 +271,7 @@ type decideBody struct {
 }
 
 // decide reads a where and runs one bulk command over it.
-func (s *Server) decide(c echo.Context, run func(t store.Table, w store.Where, as string) (store.BatchResult, error)) error {
+func (s *Server) decide(c echo.Context, kind string) error {
 	var body decideBody
 	if err := readJSON(c, &body); err != nil {
 		return err
@@ -290,30 +284,14 @@ func (s *Server) decide(c echo.Context, run func(t store.Table, w store.Where, a
 	if err != nil {
 		return err
 	}
-	res, err := run(t, w, body.As)
-	if err != nil {
-		return err
-	}
-	return c.JSON(http.StatusOK, resultOut(res))
+	return s.doAPI(c, store.Bulk{Kind: kind, Table: t.ID, Where: w, As: body.As})
 }
 
-func (s *Server) postAccept(c echo.Context) error {
-	return s.decide(c, func(t store.Table, w store.Where, _ string) (store.BatchResult, error) {
-		return s.store.AcceptSuggestions(ctxOf(c), actor(c), t.Ref(), w)
-	})
-}
+func (s *Server) postAccept(c echo.Context) error { return s.decide(c, "accept") }
 
-func (s *Server) postReject(c echo.Context) error {
-	return s.decide(c, func(t store.Table, w store.Where, _ string) (store.BatchResult, error) {
-		return s.store.RejectSuggestions(ctxOf(c), actor(c), t.Ref(), w)
-	})
-}
+func (s *Server) postReject(c echo.Context) error { return s.decide(c, "reject") }
 
-func (s *Server) postSettle(c echo.Context) error {
-	return s.decide(c, func(t store.Table, w store.Where, as string) (store.BatchResult, error) {
-		return s.store.SettleConflicts(ctxOf(c), actor(c), t.Ref(), w, as)
-	})
-}
+func (s *Server) postSettle(c echo.Context) error { return s.decide(c, "settle") }
 
 func (s *Server) listHistory(c echo.Context) error {
 	limit, err := limitOf(c)
@@ -347,11 +325,7 @@ func (s *Server) postUndo(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	res, err := s.store.UndoBatch(ctxOf(c), actor(c), c.Param("snapshot"), id)
-	if err != nil {
-		return err
-	}
-	return c.JSON(http.StatusOK, resultOut(res))
+	return s.doAPI(c, store.Bulk{Kind: "undo", Batch: id})
 }
 
 // postRedo takes back the undo of a batch.
@@ -371,9 +345,5 @@ func (s *Server) postRedo(c echo.Context) error {
 		}
 		id = b.UndoneBy
 	}
-	res, err := s.store.UndoBatch(ctx, by, sn, id)
-	if err != nil {
-		return err
-	}
-	return c.JSON(http.StatusOK, resultOut(res))
+	return s.doAPI(c, store.Bulk{Kind: "redo", Batch: id})
 }

@@ -209,14 +209,16 @@ func (s *Server) postRetry(c echo.Context) error {
 }
 
 func (s *Server) postRevert(c echo.Context) error {
-	r, err := s.store.Revert(ctxOf(c), actor(c), c.Param("snapshot"), c.Param("plan"))
-	if err != nil {
-		return err
-	}
+	return s.do(c, store.Bulk{Kind: "revert", Plan: c.Param("plan")}, func(res store.BulkResult) error {
+		return c.JSON(http.StatusCreated, revertOut(store.Reverted{Plan: *res.Plan, Left: res.Left, MoreLeft: res.MoreLeft}))
+	})
+}
+
+func revertOut(r store.Reverted) map[string]any {
 	if r.Left == nil {
 		r.Left = []store.Refusal{}
 	}
-	return c.JSON(http.StatusCreated, map[string]any{"plan": planOut(r.Plan), "left": r.Left})
+	return map[string]any{"plan": planOut(r.Plan), "left": r.Left, "more_left": r.MoreLeft}
 }
 
 type settleItemBody struct {
@@ -255,11 +257,8 @@ type jobJSON struct {
 }
 
 func jobOut(j store.Job) jobJSON {
-	out := jobJSON{ID: j.ID, Kind: j.Kind, State: j.State, Label: j.Label, Snapshot: j.Snapshot, WaitingFor: j.WaitingFor, Progress: j.Progress, Error: j.Error, Result: j.Result,
+	out := jobJSON{ID: j.ID, Kind: j.Kind, State: j.State, Label: j.Label, Snapshot: j.Snapshot, WaitingFor: j.WaitingFor, Progress: j.Progress, Error: j.Error, Result: jobResult(j),
 		CreatedAt: j.CreatedAt, StartedAt: j.StartedAt, FinishedAt: j.FinishedAt}
-	if out.Result == nil {
-		out.Result = json.RawMessage("null")
-	}
 	return out
 }
 

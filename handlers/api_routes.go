@@ -63,7 +63,7 @@ func (s *Server) operations() []operation {
 		{del, tb + "/views/:view", "Forget a saved view", s.apiDeleteView, nil, nil, http.StatusNoContent},
 		{get, tb + "/export", "A view as a file; it changes nothing", s.exportTable, nil, []string{"format", "filter", "sort", "columns", "plain"}, 0},
 		{post, tb + "/changes", "Edit, create, delete records, or suggest it", s.postChanges, changesBody{}, nil, 0},
-		{post, tb + "/transforms", "Make suggestions by a transform, or preview them", s.postTransform, transformBody{}, nil, 0},
+		{post, tb + "/transforms", "Make suggestions by a transform, or preview them", s.postTransform, transformBody{}, nil, http.StatusAccepted},
 		{get, tb + "/suggestions", "The open suggestions", s.listSuggestions, nil, []string{"filter", "limit", "after"}, 0},
 		{get, tb + "/suggestions/groups", "Equal suggestions together", s.listSuggestionGroups, nil, []string{"filter", "limit"}, 0},
 		{post, tb + "/suggestions/accept", "Accept suggestions", s.postAccept, decideBody{}, nil, 0},

@@ -239,6 +239,7 @@ type countsAnswer struct {
 	Redo        string                 `json:"redo"`
 	Downloading bool                   `json:"downloading"`
 	Tables      map[string]core.Counts `json:"tables"` // of all tabs
+	Busy        *busyLine              `json:"busy"`   // what is being done to the table as a job
 }
 
 func (s *Server) showCounts(c echo.Context) error {
@@ -262,6 +263,9 @@ func (s *Server) showCounts(c echo.Context) error {
 		return err
 	}
 	if out.Downloading, err = s.downloading(c, t.Snapshot); err != nil {
+		return err
+	}
+	if out.Busy, err = s.busyWith(c, t.Ref()); err != nil {
 		return err
 	}
 	return c.JSON(http.StatusOK, out)

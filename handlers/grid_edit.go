@@ -14,15 +14,17 @@ const mostSpread = 200_000
 
 // writeAnswer is what every write of the grid answers.
 type writeAnswer struct {
-	Batch   int64        `json:"batch"`
-	Label   string       `json:"label,omitempty"`
-	Cells   int64        `json:"cells"`
-	Refused []refusalOut `json:"refused"`
-	Left    []refusalOut `json:"left,omitempty"`
-	Rows    []int64      `json:"rows"`
-	Created []int64      `json:"created,omitempty"`
-	Version int64        `json:"version"`
-	Table   string       `json:"table,omitempty"`
+	Batch       int64        `json:"batch"`
+	Label       string       `json:"label,omitempty"`
+	Cells       int64        `json:"cells"`
+	Refused     []refusalOut `json:"refused"`
+	MoreRefused int64        `json:"more_refused,omitempty"` // not named
+	Left        []refusalOut `json:"left,omitempty"`
+	MoreLeft    int64        `json:"more_left,omitempty"`
+	Rows        []int64      `json:"rows"`
+	Created     []int64      `json:"created,omitempty"`
+	Version     int64        `json:"version"`
+	Table       string       `json:"table,omitempty"`
 }
 
 type refusalOut struct {
@@ -45,9 +47,13 @@ func answerWrite(c echo.Context, res store.BatchResult, err error) error {
 	if err != nil {
 		return err
 	}
+	return c.JSON(http.StatusOK, writeAnswerOf(res))
+}
+
+func writeAnswerOf(res store.BatchResult) writeAnswer {
 	out := writeAnswer{
-		Batch: res.Batch, Label: res.Label, Cells: res.Cells, Refused: refusalsOut(res.Refused), Rows: res.Rows,
-		Created: res.Created, Version: res.Version, Table: res.Table,
+		Batch: res.Batch, Label: res.Label, Cells: res.Cells, Refused: refusalsOut(res.Refused), MoreRefused: res.MoreRefused, Rows: res.Rows,
+		Created: res.Created, Version: res.Version, Table: res.Table, MoreLeft: res.MoreLeft,
 	}
 	if len(res.Left) > 0 {
 		out.Left = refusalsOut(res.Left)
@@ -55,7 +61,7 @@ func answerWrite(c echo.Context, res store.BatchResult, err error) error {
 	if out.Rows == nil {
 		out.Rows = []int64{}
 	}
-	return c.JSON(http.StatusOK, out)
+	return out
 }
 
 // selection names records as a person sees them: positions in an order, and behind its end the records that were made since.

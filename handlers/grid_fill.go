@@ -48,9 +48,7 @@ func (s *Server) fillCells(c echo.Context) error {
 	if body.Label != "" {
 		label = body.Label
 	}
-	res, err := s.store.FillWhere(ctxOf(c), actor(c), t.Ref(), w, values, store.ChangeOptions{Kind: kind, Label: label})
-	res.Refused = append(refused, res.Refused...)
-	return answerWrite(c, res, err)
+	return s.doGrid(c, fillCommand(t, w, values, store.ChangeOptions{Kind: kind, Label: label}), refused...)
 }
 
 func firstReason(refused []store.Refusal) string {
@@ -156,8 +154,7 @@ func (s *Server) spreadOne(c echo.Context, t store.Table, body spreadBody, sourc
 		}
 		values[n] = set.Value
 	}
-	res, err := s.store.FillWhere(ctxOf(c), actor(c), t.Ref(), w, values, store.ChangeOptions{Kind: "fill", Label: spreadLabel(body)})
-	return answerWrite(c, res, err)
+	return s.doGrid(c, fillCommand(t, w, values, store.ChangeOptions{Kind: "fill", Label: spreadLabel(body)}))
 }
 
 func spreadChanges(t store.Table, body spreadBody, source []store.Row, ids []int64) (store.Changes, []store.Refusal) {

@@ -21,8 +21,7 @@ func (s *Server) deleteRecords(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	res, err := s.store.DeleteWhere(ctxOf(c), actor(c), t.Ref(), w, store.ChangeOptions{Label: "Delete"})
-	return answerWrite(c, res, err)
+	return s.doGrid(c, store.Bulk{Kind: "delete", Table: t.ID, Where: w, Options: store.ChangeOptions{Label: "Delete"}})
 }
 
 func (s *Server) undeleteRecords(c echo.Context) error {
@@ -85,17 +84,5 @@ func (s *Server) createRecords(c echo.Context) error {
 		ch.Creates = append(ch.Creates, store.NewRecord{Values: values, Index: i})
 	}
 	res, err := s.apply(c, t, ch, store.ChangeOptions{Label: "New record"})
-	return answerWrite(c, res, err)
-}
-
-// undoLast undoes the person's newest batch in the snapshot.
-func (s *Server) undoLast(c echo.Context) error {
-	res, err := s.store.UndoNext(ctxOf(c), actor(c), c.Param("snapshot"))
-	return answerWrite(c, res, err)
-}
-
-// redoLast takes back the person's newest undo.
-func (s *Server) redoLast(c echo.Context) error {
-	res, err := s.store.RedoNext(ctxOf(c), actor(c), c.Param("snapshot"))
 	return answerWrite(c, res, err)
 }

@@ -61,12 +61,10 @@ func (s *Server) undoBatch(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	res, err := s.store.UndoBatch(c.Request().Context(), actor(c), c.Param("snapshot"), id)
-	if err != nil {
-		return err
-	}
-	leaveNotice(c, undoNotice(res))
-	return see(c, "/snapshots/"+c.Param("snapshot")+"/history")
+	return s.doPage(c, store.Bulk{Kind: "undo", Batch: id}, func(res store.BulkResult) string {
+		leaveNotice(c, undoNotice(res.BatchResult))
+		return "/snapshots/" + c.Param("snapshot") + "/history"
+	})
 }
 
 func undoNotice(res store.BatchResult) views.Notice {

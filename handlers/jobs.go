@@ -89,8 +89,15 @@ func jobLine(j store.Job) views.JobLine {
 	return line
 }
 
-// showJob is the page of one job.
+// showJob is the page of one job; a script gets its numbers, and what it has done.
 func (s *Server) showJob(c echo.Context) error {
+	if wantsJSON(c) {
+		j, err := s.store.JobByID(ctxOf(c), actor(c), c.Param("job"))
+		if err != nil {
+			return err
+		}
+		return s.answerJob(c, j)
+	}
 	v, sn, err := s.jobView(c)
 	if err != nil {
 		return err
@@ -149,6 +156,9 @@ func fillJob(v *views.JobView, j store.Job, sn store.Snapshot) {
 	if plan := jobPlan(j); plan != "" {
 		v.Back = views.Link{Text: "Open the plan", Address: address + "/plans/" + plan}
 	}
+	if t, ok := tableIn(sn, []string{jobTable(j)}); ok && j.IsBulk() {
+		v.Back = views.Link{Text: "Open " + t.Title, Address: address + "/tables/" + t.ID}
+	}
 	if j.Kind == "refresh" && j.Ended() {
 		v.Summary = summaryOf(j, address)
 	}
@@ -173,14 +183,23 @@ func jobTitle(j store.Job) string {
 	return j.Label
 }
 
+// jobPlan gives the plan that a job publishes, or of a revert the one that it has made.
 func jobPlan(j store.Job) string {
-	var args struct {
-		Plan string `json:"plan"`
+	if res, ok := j.BulkResult(); ok && res.Plan != nil {
+		return res.Plan.ID
 	}
-	if json.Unmarshal(j.Args, &args) != nil {
-		return ""
-	}
-	return args.Plan
+	return jobArgs(j).Plan
+}
+
+func jobTable(j store.Job) string { return jobArgs(j).Table }
+
+// jobArgs are those arguments of jobs that say what page a job belongs to.
+func jobArgs(j store.Job) (args struct {
+	Plan  string `json:"plan"`
+	Table string `json:"table"`
+}) {
+	_ = json.Unmarshal(j.Args, &args) // what is not there stays ""
+	return args
 }
 
 // refreshResult is what a refresh leaves as its result, and what it asks.

@@ -39,6 +39,9 @@ func (s *Server) getOpenAPI(c echo.Context) error {
 	})
 }
 
+// mayBeJob finds the addresses of commands that are a job when they change many cells.
+var mayBeJob = regexp.MustCompile(`/(changes|accept|reject|settle|undo|redo|revert)$`)
+
 func (o operation) described() map[string]any {
 	var params []any
 	for _, m := range pathName.FindAllStringSubmatch(o.path, -1) {
@@ -51,10 +54,14 @@ func (o operation) described() map[string]any {
 	if status == 0 {
 		status = http.StatusOK
 	}
-	out := map[string]any{"summary": o.summary, "responses": map[string]any{
+	responses := map[string]any{
 		strconv.Itoa(status): map[string]any{"description": http.StatusText(status)},
 		"default":            map[string]any{"$ref": "#/components/responses/Problem"},
-	}}
+	}
+	if mayBeJob.MatchString(o.path) {
+		responses["202"] = map[string]any{"description": "More than 50,000 cells: a job, whose result is what a small change answers at once"}
+	}
+	out := map[string]any{"summary": o.summary, "responses": responses}
 	if params != nil {
 		out["parameters"] = params
 	}

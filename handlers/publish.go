@@ -130,16 +130,14 @@ func (s *Server) retryPlan(c echo.Context) error {
 }
 
 func (s *Server) revertPlan(c echo.Context) error {
-	r, err := s.store.Revert(ctxOf(c), actor(c), c.Param("snapshot"), c.Param("plan"))
-	if err != nil {
-		return err
-	}
-	words := "This is the inverse of that publish. Nothing is sent until you publish it."
-	if len(r.Left) > 0 {
-		words += " " + views.Counted(int64(len(r.Left)), "cell was", "cells were") + " changed here since and left alone."
-	}
-	leaveNotice(c, views.Notice{Kind: "info", Text: words})
-	return see(c, planAddress(r.Plan.Snapshot, r.Plan.ID))
+	return s.doPage(c, store.Bulk{Kind: "revert", Plan: c.Param("plan")}, func(res store.BulkResult) string {
+		words := "This is the inverse of that publish. Nothing is sent until you publish it."
+		if n := int64(len(res.Left)) + res.MoreLeft; n > 0 {
+			words += " " + views.Counted(n, "cell was", "cells were") + " changed here since and left alone."
+		}
+		leaveNotice(c, views.Notice{Kind: "info", Text: words})
+		return planAddress(res.Plan.Snapshot, res.Plan.ID)
+	})
 }
 
 func (s *Server) settleItem(c echo.Context) error {

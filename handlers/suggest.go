@@ -41,8 +41,7 @@ func (s *Server) acceptSuggestions(c echo.Context) error {
 	if err := readJSON(c, &body); err != nil {
 		return err
 	}
-	res, err := s.store.AcceptSuggestions(ctxOf(c), actor(c), refOf(c), body.where())
-	return answerWrite(c, res, err)
+	return s.doGrid(c, store.Bulk{Kind: "accept", Table: c.Param("table"), Where: body.where()})
 }
 
 func (s *Server) rejectSuggestions(c echo.Context) error {
@@ -50,8 +49,7 @@ func (s *Server) rejectSuggestions(c echo.Context) error {
 	if err := readJSON(c, &body); err != nil {
 		return err
 	}
-	res, err := s.store.RejectSuggestions(ctxOf(c), actor(c), refOf(c), body.where())
-	return answerWrite(c, res, err)
+	return s.doGrid(c, store.Bulk{Kind: "reject", Table: c.Param("table"), Where: body.where()})
 }
 
 // nextSuggestion answers with the next or previous suggested cell in the shown order.
@@ -170,6 +168,5 @@ func (s *Server) suggestReplace(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	res, err := s.store.SuggestReplace(ctxOf(c), actor(c), refOf(c), w, r)
-	return answerWrite(c, res, err)
+	return s.doGrid(c, store.Bulk{Kind: "transform", Table: c.Param("table"), Where: w, Replace: r})
 }

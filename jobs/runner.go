@@ -193,6 +193,9 @@ func (r *Runner) sweep() {
 			if err := r.o.Store.DropOldUploads(r.ctx, uploadAge); err != nil {
 				r.o.Log.Warn("old uploads not dropped", "error", err)
 			}
+			if err := r.o.Store.DropEndedLists(r.ctx); err != nil {
+				r.o.Log.Warn("lists of ended jobs not dropped", "error", err)
+			}
 		}
 	}
 }
@@ -243,6 +246,9 @@ func kinds(more map[string]Kind) map[string]Kind {
 		"refresh":  {Run: refresh},
 		"publish":  {Run: publish, GiveUp: endPublish},
 		"import":   {Run: importFile},
+	}
+	for _, kind := range store.BulkKinds() {
+		all[kind] = Kind{Run: bulk}
 	}
 	maps.Copy(all, more)
 	return all

@@ -24,6 +24,11 @@ type batchTxn struct {
 	made  int64 // suggestions made
 	into  bool  // an earlier transaction opened the batch
 	many  bool  // records came that _changes does not name
+	hold  *hold // the job that it is made for; nil for a person who waits
+
+	refused, left         []Refusal
+	moreRefused, moreLeft int64 // not named
+	created               []int64
 }
 
 // newBatch is what the history says of a batch.
@@ -32,6 +37,7 @@ type newBatch struct {
 	Label  string
 	Undoes int64
 	Into   int64 // a batch of an earlier transaction to go on with; 0 opens a new one
+	Hold   *hold
 }
 
 // inBatch locks the table, opens a batch, runs fn and closes the batch with its counts and the table's new version. A
@@ -41,29 +47,40 @@ func (s *Store) inBatch(ctx context.Context, by core.Actor, ref TableRef, n newB
 		return BatchResult{}, err
 	}
 	var res BatchResult
-	err := s.tx(ctx, by, func(tx pgx.Tx) error {
-		t, err := tableTx(ctx, tx, by, ref)
-		if err != nil {
+	err := s.tx(ctx, by, func(tx pgx.Tx) (err error) {
+		if res, err = batchIn(ctx, tx, by, ref, n, fn); err != nil || n.Hold == nil {
 			return err
 		}
-		if t.Version, err = lockTable(ctx, tx, t); err != nil {
-			return err
-		}
-		b := &batchTxn{tx: tx, by: by, t: t}
-		res = BatchResult{Version: t.Version, Label: n.Label, Table: t.ID}
-		if err := b.open(ctx, n); err != nil {
-			return err
-		}
-		if err := fn(b); err != nil {
-			return err
-		}
-		return b.close(ctx, &res)
+		return n.Hold.end(ctx, s, tx, BulkResult{BatchResult: res})
 	})
 	if err != nil {
-		return BatchResult{}, err
+		return BatchResult{}, s.whoHolds(ctx, by, ref, err)
 	}
 	s.hintChange(ctx, by, ref, &res)
 	return res, nil
+}
+
+// batchIn is inBatch in a transaction.
+func batchIn(ctx context.Context, tx pgx.Tx, by core.Actor, ref TableRef, n newBatch, fn func(b *batchTxn) error) (BatchResult, error) {
+	t, err := tableTx(ctx, tx, by, ref)
+	if err != nil {
+		return BatchResult{}, err
+	}
+	if err := n.Hold.begin(ctx, tx); err != nil {
+		return BatchResult{}, err
+	}
+	if t.Version, err = lockTable(ctx, tx, t); err != nil {
+		return BatchResult{}, err
+	}
+	b := &batchTxn{tx: tx, by: by, t: t, hold: n.Hold}
+	res := BatchResult{Version: t.Version, Label: n.Label, Table: t.ID}
+	if err := b.open(ctx, n); err != nil {
+		return BatchResult{}, err
+	}
+	if err := fn(b); err != nil {
+		return BatchResult{}, err
+	}
+	return res, b.close(ctx, &res)
 }
 
 func (b *batchTxn) open(ctx context.Context, n newBatch) error {
@@ -84,6 +101,7 @@ func (b *batchTxn) open(ctx context.Context, n newBatch) error {
 
 func (b *batchTxn) close(ctx context.Context, res *BatchResult) error {
 	batches := companion(b.t, "_batches")
+	res.Refused, res.MoreRefused, res.Left, res.MoreLeft, res.Created = b.refused, b.moreRefused, b.left, b.moreLeft, b.created
 	if b.cells == 0 && b.rows == 0 && b.made == 0 && b.delta == (countsDelta{}) {
 		_, err := b.tx.Exec(ctx, "delete from "+batches+" where id = $1 and not $2", dynamic, b.id, b.into)
 		return err
@@ -96,7 +114,7 @@ func (b *batchTxn) close(ctx context.Context, res *BatchResult) error {
 		return err
 	}
 	res.Batch, res.Cells = b.id, b.cells+b.rows+b.made
-	if !b.many {
+	if few := int64(maxHintRows * (1 + len(b.t.Columns))); !b.many && res.Cells <= few {
 		res.Rows, err = b.touched(ctx)
 	}
 	return err
@@ -224,6 +242,7 @@ func columnsCondition(cols []core.Column, has func(core.Column) bool) string {
 
 // writeRecorded brings the cells of the batch from _changes into the rows, and keeps counts and references.
 func (b *batchTxn) writeRecorded(ctx context.Context, cols []core.Column, n int64) error {
+	b.tell("recorded", n/3, n)
 	settled, err := b.conflictedRows(ctx)
 	if err != nil {
 		return err
@@ -235,6 +254,7 @@ func (b *batchTxn) writeRecorded(ctx context.Context, cols []core.Column, n int6
 	if _, err := b.tx.Exec(ctx, sql, dynamic, b.id); err != nil {
 		return fmt.Errorf("write cells: %w", err)
 	}
+	b.tell("written", 2*n/3, n)
 	var edits int64
 	err = b.tx.QueryRow(ctx, `select count(*) filter (where base_after is not null) - count(*) filter (where base_before is not null)
 		from `+companion(b.t, "_changes")+` where batch = $1 and col <> 0`, dynamic, b.id).Scan(&edits)
@@ -373,21 +393,15 @@ func (s *Store) ApplyChanges(ctx context.Context, by core.Actor, ref TableRef, c
 	if opts.Label == "" {
 		opts.Label = ch.label(t)
 	}
-	var refused []Refusal
-	var created []int64
-	res, err := s.inBatch(ctx, by, ref, newBatch{Kind: opts.Kind, Label: opts.Label}, func(b *batchTxn) error {
-		refused, created = nil, nil
-		var err error
-		if refused, err = b.apply(ctx, ch, opts, &created); err != nil {
+	return s.inBatch(ctx, by, ref, newBatch{Kind: opts.Kind, Label: opts.Label}, func(b *batchTxn) (err error) {
+		if b.refused, err = b.apply(ctx, ch, opts, &b.created); err != nil {
 			return err
 		}
-		if opts.Atomic && len(refused) > 0 {
-			return atomicRefusal(refused)
+		if opts.Atomic && len(b.refused) > 0 {
+			return atomicRefusal(b.refused)
 		}
 		return nil
 	})
-	res.Refused, res.Created = refused, created
-	return res, err
 }
 
 func atomicRefusal(refused []Refusal) error {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -33,19 +34,19 @@ func (k kettles) col(slug string) int {
 func mustStore(t *testing.T) *Store {
 	t.Helper()
 	ctx := t.Context()
-	url := testdb.URL(t)
+	url := testdb.Prepared(t, "migrated", func(ctx context.Context, url string) error {
+		cfg, err := pgx.ParseConfig(url)
+		if err != nil {
+			return err
+		}
+		_, err = migrations.Up(ctx, cfg)
+		return err
+	})
 	pool, err := Connect(ctx, url, 8, orgcheck.Tracer(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	cfg, err := pgx.ParseConfig(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := migrations.Up(ctx, cfg); err != nil {
-		t.Fatal(err)
-	}
 	return New(Options{Pool: pool, Sealer: openBox{}, Log: slog.New(slog.DiscardHandler)})
 }
 
@@ -58,8 +59,14 @@ func (openBox) Unseal(p []byte, org, table, id string) ([]byte, error) { return 
 
 func mustKettles(t *testing.T, n int) kettles {
 	t.Helper()
+	return kettlesIn(t, mustStore(t), n)
+}
+
+// kettlesIn makes another snapshot in a store.
+func kettlesIn(t *testing.T, s *Store, n int) kettles {
+	t.Helper()
 	ctx := t.Context()
-	k := kettles{Store: mustStore(t), by: core.Local()}
+	k := kettles{Store: s, by: core.Local()}
 	con, err := k.CreateConnection(ctx, k.by, NewConnection{Connector: "postgres", Name: "Shop", Settings: map[string]string{"host": "x"}, Secrets: map[string]string{"password": "pw"}})
 	if err != nil {
 		t.Fatal(err)

@@ -12,14 +12,14 @@ import (
 // SettleConflicts decides the chosen conflicts: "mine" keeps our value and takes the service's as its base, "theirs" takes
 // the service's value. w.Columns narrows it to columns. Codes: NotFound, Forbidden, Invalid, Busy.
 func (s *Store) SettleConflicts(ctx context.Context, by core.Actor, ref TableRef, w Where, as string) (BatchResult, error) {
+	return s.settleConflicts(ctx, by, ref, w, as, nil)
+}
+
+func (s *Store) settleConflicts(ctx context.Context, by core.Actor, ref TableRef, w Where, as string, h *hold) (BatchResult, error) {
 	if as != "mine" && as != "theirs" {
 		return BatchResult{}, core.FieldErrorf("/as", "Say “mine” or “theirs”.")
 	}
-	label := "Keep mine"
-	if as == "theirs" {
-		label = "Take theirs"
-	}
-	return s.inBatch(ctx, by, ref, newBatch{Kind: "settle", Label: label}, func(b *batchTxn) error {
+	return s.inBatch(ctx, by, ref, newBatch{Kind: "settle", Label: settleLabel(as), Hold: h}, func(b *batchTxn) error {
 		ids, err := b.conflictsIn(ctx, s, by, w)
 		if err != nil || len(ids) == 0 {
 			return err
@@ -31,13 +31,24 @@ func (s *Store) SettleConflicts(ctx context.Context, by core.Actor, ref TableRef
 	})
 }
 
+func settleLabel(as string) string {
+	if as == "theirs" {
+		return "Take theirs"
+	}
+	return "Keep mine"
+}
+
+// withDeleted makes a choice of everything one of the deleted records too: they can be in conflict.
+func withDeleted(w Where) Where {
+	if w.Filter = orTrue(w.Filter); w.Filter == "true" {
+		w.Filter = "deleted() || !deleted()"
+	}
+	return w
+}
+
 func (b *batchTxn) conflictsIn(ctx context.Context, s *Store, by core.Actor, w Where) ([]int64, error) {
 	var args []any
-	w.Filter = orTrue(w.Filter)
-	if w.Filter == "true" {
-		w.Filter = "deleted() || !deleted()" // deleted records can be in conflict too
-	}
-	cond, err := s.recordsSQL(ctx, b.tx, by, b.t, w, &args)
+	cond, err := s.recordsSQL(ctx, b.tx, by, b.t, withDeleted(w), &args)
 	if err != nil {
 		return nil, err
 	}

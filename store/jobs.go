@@ -107,6 +107,10 @@ func (s *Store) oneJob(ctx context.Context, q querier, sql string, args ...any) 
 
 // EnqueueTx makes a job in the transaction of what it is about. Call Wake after the commit.
 func (s *Store) EnqueueTx(ctx context.Context, tx pgx.Tx, by core.Actor, n NewJob) (Job, error) {
+	return s.enqueueAs(ctx, tx, by, core.NewID("job"), n)
+}
+
+func (s *Store) enqueueAs(ctx context.Context, tx pgx.Tx, by core.Actor, id string, n NewJob) (Job, error) {
 	if n.Args == nil {
 		n.Args = json.RawMessage("{}")
 	}
@@ -119,7 +123,7 @@ func (s *Store) EnqueueTx(ctx context.Context, tx pgx.Tx, by core.Actor, n NewJo
 	return s.oneJob(ctx, tx, `
 		insert into jobs (id, org_id, snapshot_id, connection_id, kind, queue, label, person_id, person_name, args)
 		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) returning `+jobColumns,
-		core.NewID("job"), by.Org, null(n.Snapshot), null(n.Connection), n.Kind, orText(n.Queue, "bulk"), n.Label, by.Person, by.Name, n.Args)
+		id, by.Org, null(n.Snapshot), null(n.Connection), n.Kind, orText(n.Queue, "bulk"), n.Label, by.Person, by.Name, n.Args)
 }
 
 // Enqueue makes a job and wakes a worker. Codes: Forbidden.
@@ -305,7 +309,7 @@ func (s *Store) TakeJob(ctx context.Context, id, owner string, lease time.Durati
 
 // dueJob says in SQL that a worker may take a job up.
 const dueJob = `state = 'queued' and (not_before is null or not_before < clock_timestamp())
-	or state = 'waiting' and waiting_for in ('time', 'connection') and (not_before is null or not_before < clock_timestamp())
+	or state = 'waiting' and waiting_for in ('time', 'connection', 'table') and (not_before is null or not_before < clock_timestamp())
 	or state = 'running' and lease_until < clock_timestamp()`
 
 // waitForConnection sends a job to wait while another job holds its connection. The sweeper tries it again.

@@ -87,10 +87,6 @@ func (f FieldChange) MarshalJSON() ([]byte, error) {
 // MakePlan freezes what a publish of tables (none: all of the snapshot's that have a service) would send: their edits,
 // created and deleted records. Records in conflict are in it only as left out. Codes: NotFound, Forbidden, Invalid.
 func (s *Store) MakePlan(ctx context.Context, by core.Actor, snapshot string, tables []string, w Where) (Plan, error) {
-	return s.makePlan(ctx, by, snapshot, tables, w, "", nil)
-}
-
-func (s *Store) makePlan(ctx context.Context, by core.Actor, snapshot string, tables []string, w Where, reverts string, batches []int64) (Plan, error) {
 	if err := by.Require(core.Editor); err != nil {
 		return Plan{}, err
 	}
@@ -98,39 +94,40 @@ func (s *Store) makePlan(ctx context.Context, by core.Actor, snapshot string, ta
 	if err != nil {
 		return Plan{}, err
 	}
+	var p Plan
+	err = s.tx(ctx, by, func(tx pgx.Tx) (err error) {
+		p, err = s.makePlanTx(ctx, tx, by, snap, tables, w, "", []int64{})
+		return err
+	})
+	return p, err
+}
+
+// makePlanTx makes a plan of tables: of all their changes, or of those of some batches.
+func (s *Store) makePlanTx(ctx context.Context, tx pgx.Tx, by core.Actor, snap Snapshot, tables []string, w Where, reverts string, batches []int64) (Plan, error) {
 	chosen, err := publishable(snap, tables)
 	if err != nil {
 		return Plan{}, err
 	}
-	if batches == nil {
-		batches = []int64{}
-	}
-	p := Plan{ID: core.NewID("pln"), Snapshot: snapshot}
-	ids := make([]string, len(chosen))
+	id, ids := core.NewID("pln"), make([]string, len(chosen))
 	for i, t := range chosen {
 		ids[i] = t.ID
 	}
-	var old *string
-	if reverts != "" {
-		old = &reverts
+	for _, t := range tablesByID(snap, ids) {
+		if _, err := lockTable(ctx, tx, t); err != nil {
+			return Plan{}, err
+		}
 	}
-	err = s.tx(ctx, by, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `insert into `+ident(snap.Schema, "_plans")+` (id, table_ids, person_id, who, label, reverts, batches)
-			values ($1, $2, $3, $4, $5, $6, $7)`, dynamic, p.ID, ids, by.Person, by.Name, "Publish", old, batches)
-		if err != nil {
-			return fmt.Errorf("insert plan: %w", err)
-		}
-		for i, t := range parentsFirst(chosen) {
-			if err := s.planTable(ctx, tx, by, p.ID, t, i, w, batches); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	_, err = tx.Exec(ctx, `insert into `+ident(snap.Schema, "_plans")+` (id, table_ids, person_id, who, label, reverts, batches)
+		values ($1, $2, $3, $4, $5, nullif($6, ''), $7)`, dynamic, id, ids, by.Person, by.Name, "Publish", reverts, batches)
 	if err != nil {
-		return Plan{}, err
+		return Plan{}, fmt.Errorf("insert plan: %w", err)
 	}
-	return s.PlanByID(ctx, by, snapshot, p.ID)
+	for i, t := range parentsFirst(chosen) {
+		if err := s.planTable(ctx, tx, by, id, t, i, w, batches); err != nil {
+			return Plan{}, err
+		}
+	}
+	return s.planTx(ctx, tx, snap, id)
 }
 
 func publishable(snap Snapshot, tables []string) ([]Table, error) {
@@ -176,11 +173,8 @@ func parentsFirst(tables []Table) []Table {
 	return out
 }
 
-// planTable puts a table's changed records into a plan by one statement an operation.
+// planTable puts a table's changed records into a plan by one statement an operation. The table is locked.
 func (s *Store) planTable(ctx context.Context, tx pgx.Tx, by core.Actor, plan string, t Table, position int, w Where, batches []int64) error {
-	if _, err := lockTable(ctx, tx, t); err != nil {
-		return err
-	}
 	args := []any{plan, t.ID, position}
 	cond := "true"
 	if !w.Empty() {

@@ -245,17 +245,19 @@ func (b *batchTxn) refusedOps(ctx context.Context, ops []RecordOp, cond, reason 
 
 // FillWhere sets the same values in all chosen records, as one batch. Codes: NotFound, Forbidden, Invalid, Conflict, Busy.
 func (s *Store) FillWhere(ctx context.Context, by core.Actor, ref TableRef, w Where, values map[int]core.Value, opts ChangeOptions) (BatchResult, error) {
+	return s.fillWhere(ctx, by, ref, w, values, opts, nil)
+}
+
+func (s *Store) fillWhere(ctx context.Context, by core.Actor, ref TableRef, w Where, values map[int]core.Value, opts ChangeOptions, h *hold) (BatchResult, error) {
 	kind := orText(opts.Kind, "fill")
-	var refused []Refusal
-	res, err := s.inBatch(ctx, by, ref, newBatch{Kind: kind, Label: orText(opts.Label, "Fill")}, func(b *batchTxn) error {
-		refused = nil
+	return s.inBatch(ctx, by, ref, newBatch{Kind: kind, Label: orText(opts.Label, "Fill"), Hold: h}, func(b *batchTxn) error {
 		src := source{}
 		args := []any{b.id} // $1
 		var pairs []string
 		for _, n := range sortedColumns(values) {
 			c, ok := b.t.Column(n)
 			if !ok || (!c.Writable && !c.InsertOnly) {
-				refused = append(refused, Refusal{Column: n, Slug: c.Slug, Reason: orText(c.WhyNot, "This column is read-only.")})
+				b.refused = append(b.refused, Refusal{Column: n, Slug: c.Slug, Reason: orText(c.WhyNot, "This column is read-only.")})
 				continue
 			}
 			args = append(args, string(values[n].Canonical(c.Type)))
@@ -274,8 +276,6 @@ func (s *Store) FillWhere(ctx context.Context, by core.Actor, ref TableRef, w Wh
 		src.args = args[1:]
 		return b.applyCells(ctx, src)
 	})
-	res.Refused = refused
-	return res, err
 }
 
 func sortedColumns(values map[int]core.Value) []int {
@@ -289,18 +289,19 @@ func sortedColumns(values map[int]core.Value) []int {
 
 // DeleteWhere deletes all chosen records, as one batch. Codes: NotFound, Forbidden, Invalid, Conflict, Busy.
 func (s *Store) DeleteWhere(ctx context.Context, by core.Actor, ref TableRef, w Where, opts ChangeOptions) (BatchResult, error) {
-	var refused []Refusal
-	res, err := s.inBatch(ctx, by, ref, newBatch{Kind: "delete", Label: orText(opts.Label, "Delete records")}, func(b *batchTxn) error {
+	return s.deleteRecordsWhere(ctx, by, ref, w, opts, nil)
+}
+
+func (s *Store) deleteRecordsWhere(ctx context.Context, by core.Actor, ref TableRef, w Where, opts ChangeOptions, h *hold) (BatchResult, error) {
+	return s.inBatch(ctx, by, ref, newBatch{Kind: "delete", Label: orText(opts.Label, "Delete records"), Hold: h}, func(b *batchTxn) error {
 		var args []any
 		cond, err := s.recordsSQL(ctx, b.tx, by, b.t, w, &args)
 		if err != nil {
 			return err
 		}
-		refused, err = b.deleteWhere(ctx, cond, args)
+		b.refused, err = b.deleteWhere(ctx, cond, args)
 		return err
 	})
-	res.Refused = refused
-	return res, err
 }
 
 // DuplicateRecords makes copies of records, without what the service makes itself. Codes: NotFound, Forbidden, Busy.

@@ -15,11 +15,11 @@ import (
 
 // Replace is a find and replace of plain text: neither text is ever taken as a pattern.
 type Replace struct {
-	Columns   []int // column numbers; nil: every text column that can be written
-	Find      string
-	With      string
-	MatchCase bool
-	WholeCell bool
+	Columns   []int  `json:"columns"` // column numbers; nil: every text column that can be written
+	Find      string `json:"find"`
+	With      string `json:"with"`
+	MatchCase bool   `json:"match_case"`
+	WholeCell bool   `json:"whole_cell"`
 }
 
 // ReplacePreview is what a find and replace would suggest.
@@ -84,6 +84,16 @@ func contains(list []int, n int) bool {
 	return false
 }
 
+// matchSQL is a condition on r that every cell of a column meets that would change.
+func (r Replace) matchSQL(c core.Column, args *[]any) string {
+	*args = append(*args, "%"+likeEscape(r.Find)+"%")
+	cell, n := "r."+ident(c.Physical), strconv.Itoa(len(*args))
+	if r.MatchCase {
+		return cell + " like $" + n
+	}
+	return cell + ` collate "und-x-icu" ilike $` + n
+}
+
 // replaceBatch is how many cells are read, changed and copied at a time: memory is bounded by it.
 const replaceBatch = 10_000
 
@@ -109,12 +119,7 @@ func (s *Store) replaceColumn(ctx context.Context, tx pgx.Tx, by core.Actor, t T
 	if err != nil {
 		return err
 	}
-	cell := "r." + ident(c.Physical)
-	args = append(args, "%"+likeEscape(r.Find)+"%")
-	match := cell + " like $" + strconv.Itoa(len(args))
-	if !r.MatchCase {
-		match = cell + ` collate "und-x-icu" ilike $` + strconv.Itoa(len(args))
-	}
+	cell, match := "r."+ident(c.Physical), r.matchSQL(c, &args)
 	name := "replace_" + strconv.Itoa(c.Number)
 	if err := declareCursor(ctx, tx, name, "select r._id, "+cell+" from "+dataTable(t)+" r where r._state in (0, 1) and "+cond+" and "+match, args); err != nil {
 		return err
@@ -195,8 +200,15 @@ func (s *Store) PreviewReplace(ctx context.Context, by core.Actor, ref TableRef,
 
 // SuggestReplace makes the suggestions of a find and replace, as one batch. Codes: NotFound, Forbidden, Invalid, Conflict, Busy.
 func (s *Store) SuggestReplace(ctx context.Context, by core.Actor, ref TableRef, w Where, r Replace) (BatchResult, error) {
-	label := fmt.Sprintf("Replace “%s” by “%s”", cut(r.Find, 40), cut(r.With, 40))
-	return s.inBatch(ctx, by, ref, newBatch{Kind: "transform", Label: label}, func(b *batchTxn) error {
+	return s.suggestReplace(ctx, by, ref, w, r, nil)
+}
+
+func (r Replace) label() string {
+	return fmt.Sprintf("Replace “%s” by “%s”", cut(r.Find, 40), cut(r.With, 40))
+}
+
+func (s *Store) suggestReplace(ctx context.Context, by core.Actor, ref TableRef, w Where, r Replace, h *hold) (BatchResult, error) {
+	return s.inBatch(ctx, by, ref, newBatch{Kind: "transform", Label: r.label(), Hold: h}, func(b *batchTxn) error {
 		return s.eachReplacement(ctx, b.tx, by, b.t, w, r, func(page []newSuggestion) error {
 			return b.addSuggestions(ctx, page)
 		})

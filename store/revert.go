@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -13,55 +15,100 @@ import (
 
 // Reverted is the inverse plan of a publish, and what it left.
 type Reverted struct {
-	Plan Plan
-	Left []Refusal
+	Plan     Plan
+	Left     []Refusal
+	MoreLeft int64 // not named
 }
 
 // Revert makes the inverse of what a publish did: a batch in the snapshot (cells back to what the service held before,
-// created records deleted, deleted ones created again) and a plan of exactly that batch. What changed here since is named
-// and left. Codes: NotFound, Forbidden, Conflict (nothing was published, or an item is still unknown).
+// created records deleted, deleted ones created again) and a plan of exactly that batch, in one transaction. What changed
+// here since is named and left. Codes: NotFound, Forbidden, Conflict (nothing was published, or an item is still unknown),
+// Busy.
 func (s *Store) Revert(ctx context.Context, by core.Actor, snapshot, plan string) (Reverted, error) {
-	if err := by.Require(core.Publisher); err != nil {
+	res, err := s.revert(ctx, by, snapshot, plan, nil)
+	if err != nil {
 		return Reverted{}, err
+	}
+	return Reverted{Plan: *res.Plan, Left: res.Left, MoreLeft: res.MoreLeft}, nil
+}
+
+func (s *Store) revert(ctx context.Context, by core.Actor, snapshot, plan string, h *hold) (BulkResult, error) {
+	snap, old, err := s.revertible(ctx, by, snapshot, plan)
+	if err != nil {
+		return BulkResult{}, err
+	}
+	var res BulkResult
+	var done []BatchResult
+	err = s.tx(ctx, by, func(tx pgx.Tx) error {
+		res, done = BulkResult{}, nil
+		var batches []int64
+		for _, t := range tablesByID(snap, old.Tables) {
+			one, err := revertTable(ctx, tx, by, t, plan, h)
+			if err != nil {
+				return err
+			}
+			res.Left, res.MoreLeft, res.Cells = append(res.Left, one.Left...), res.MoreLeft+one.MoreLeft, res.Cells+one.Cells
+			if one.Batch != 0 {
+				batches, done = append(batches, one.Batch), append(done, one)
+			}
+		}
+		if batches == nil {
+			return core.Errorf(core.Conflict, "Every record of this publish has been changed here since; nothing was reverted.")
+		}
+		p, err := s.makePlanTx(ctx, tx, by, snap, old.Tables, Where{}, plan, batches)
+		if err != nil {
+			return err
+		}
+		res.Plan = &p
+		if h == nil {
+			return nil
+		}
+		return h.end(ctx, s, tx, res)
+	})
+	for _, one := range done {
+		if err == nil {
+			s.hintChange(ctx, by, TableRef{snapshot, one.Table}, &one)
+		}
+	}
+	return res, err
+}
+
+// revertible gives the plan of a publish that can be reverted. Codes: as Revert.
+func (s *Store) revertible(ctx context.Context, by core.Actor, snapshot, plan string) (Snapshot, Plan, error) {
+	if err := by.Require(core.Publisher); err != nil {
+		return Snapshot{}, Plan{}, err
 	}
 	snap, err := s.SnapshotByID(ctx, by, snapshot)
 	if err != nil {
-		return Reverted{}, err
+		return Snapshot{}, Plan{}, err
 	}
 	old, err := s.planTx(ctx, s.pool, snap, plan)
-	if err != nil {
-		return Reverted{}, err
-	}
 	switch {
+	case err != nil:
+		return Snapshot{}, Plan{}, err
 	case old.State != "done":
-		return Reverted{}, core.Errorf(core.Conflict, "This publish is still running. Wait for its end, or cancel it.")
+		return Snapshot{}, Plan{}, core.Errorf(core.Conflict, "This publish is still running. Wait for its end, or cancel it.")
 	case old.Counts.Published == 0:
-		return Reverted{}, core.Errorf(core.Conflict, "Nothing of this plan was published, so there is nothing to revert.")
+		return Snapshot{}, Plan{}, core.Errorf(core.Conflict, "Nothing of this plan was published, so there is nothing to revert.")
 	}
-	var out Reverted
-	var batches []int64
-	for _, t := range snap.Tables {
-		res, err := s.revertTable(ctx, by, t, plan)
-		if err != nil {
-			return Reverted{}, err
-		}
-		out.Left = append(out.Left, res.Left...)
-		if res.Batch != 0 {
-			batches = append(batches, res.Batch)
-		}
-	}
-	if batches == nil {
-		return Reverted{}, core.Errorf(core.Conflict, "Every record of this publish has been changed here since; nothing was reverted.")
-	}
-	out.Plan, err = s.makePlan(ctx, by, snapshot, old.Tables, Where{}, plan, batches)
-	return out, err
+	return snap, old, nil
 }
 
-func (s *Store) revertTable(ctx context.Context, by core.Actor, t Table, plan string) (BatchResult, error) {
-	var left []Refusal
-	res, err := s.inBatch(ctx, by, t.Ref(), newBatch{Kind: "revert", Label: "Revert a publish"}, func(b *batchTxn) error {
-		var err error
-		if left, err = b.revertLeft(ctx, plan); err != nil {
+// tablesByID gives some tables of a snapshot in the order in which several are locked.
+func tablesByID(snap Snapshot, ids []string) []Table {
+	var out []Table
+	for _, t := range snap.Tables {
+		if slices.Contains(ids, t.ID) {
+			out = append(out, t)
+		}
+	}
+	slices.SortFunc(out, func(a, b Table) int { return strings.Compare(a.ID, b.ID) })
+	return out
+}
+
+func revertTable(ctx context.Context, tx pgx.Tx, by core.Actor, t Table, plan string, h *hold) (BatchResult, error) {
+	return batchIn(ctx, tx, by, t.Ref(), newBatch{Kind: "revert", Label: "Revert a publish", Hold: h}, func(b *batchTxn) error {
+		if err := b.revertLeft(ctx, plan); err != nil {
 			return err
 		}
 		if err := b.revertUpdates(ctx, plan); err != nil {
@@ -72,8 +119,6 @@ func (s *Store) revertTable(ctx context.Context, by core.Actor, t Table, plan st
 		}
 		return b.revertDeletes(ctx, plan)
 	})
-	res.Left = left
-	return res, err
 }
 
 // published gives the from-item of a plan's published items of the table with their receipts.
@@ -81,21 +126,16 @@ func (b *batchTxn) published(op string) string {
 	return companion(b.t, "_publish_items") + ` i join ` + companion(b.t, "_receipts") + ` rc on rc.item = i.id and i.plan = $1 and i.table_id = $2 and i.op = '` + op + `' and i.state = 'published'`
 }
 
-func (b *batchTxn) revertLeft(ctx context.Context, plan string) ([]Refusal, error) {
+func (b *batchTxn) revertLeft(ctx context.Context, plan string) error {
 	rows, err := b.tx.Query(ctx, `select i.record, e.key::int from `+b.published("update")+`
 		cross join lateral jsonb_each(i.fields) e left join `+dataTable(b.t)+` r on r._id = i.record and r._state = 0
-		where r._id is null or r._base ? e.key or (`+`case e.key::int `+cellCases(b.t)+` end) is distinct from coalesce(rc.stored -> e.key, e.value -> 1) limit 1000`,
-		dynamic, plan, b.t.ID)
+		where r._id is null or r._base ? e.key or (`+`case e.key::int `+cellCases(b.t)+` end) is distinct from coalesce(rc.stored -> e.key, e.value -> 1) limit $3`,
+		dynamic, plan, b.t.ID, maxNamed)
 	if err != nil {
-		return nil, fmt.Errorf("what revert leaves: %w", err)
+		return fmt.Errorf("what revert leaves: %w", err)
 	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Refusal, error) {
-		r := Refusal{Reason: "Changed here since."}
-		err := row.Scan(&r.Record, &r.Column)
-		c, _ := b.t.Column(r.Column)
-		r.Slug = c.Slug
-		return r, err
-	})
+	b.left, err = b.refusals(rows, "Changed here since.")
+	return err
 }
 
 func (b *batchTxn) revertUpdates(ctx context.Context, plan string) error {

@@ -32,6 +32,8 @@ type Options struct {
 	Notifier core.Notifier
 	Sealer   Sealer
 	Log      *slog.Logger
+	// BulkCells is how many cells a command changes while somebody waits; 0 is 50,000. Tests take fewer.
+	BulkCells int64
 }
 
 // Store holds everything that must last.
@@ -43,6 +45,8 @@ type Store struct {
 	log    *slog.Logger
 	orders *orderCache
 	waker  atomic.Pointer[Waker]
+
+	bulkCells int64
 }
 
 // New makes a store. It does not connect.
@@ -53,7 +57,10 @@ func New(o Options) *Store {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	return &Store{pool: o.Pool, rdb: o.Redis, notify: o.Notifier, box: o.Sealer, log: o.Log, orders: newOrderCache()}
+	if o.BulkCells == 0 {
+		o.BulkCells = defaultBulkCells
+	}
+	return &Store{pool: o.Pool, rdb: o.Redis, notify: o.Notifier, box: o.Sealer, log: o.Log, orders: newOrderCache(), bulkCells: o.BulkCells}
 }
 
 // Pool gives the pool, for health checks and tests.

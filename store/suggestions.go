@@ -94,6 +94,7 @@ func (b *batchTxn) addSuggestions(ctx context.Context, list []newSuggestion) err
 	}
 	b.made += tag.RowsAffected()
 	b.delta.Suggestions += tag.RowsAffected()
+	b.tell("suggested", b.made, 0)
 	return nil
 }
 
@@ -165,8 +166,11 @@ func (b *batchTxn) keepProposed(ctx context.Context) error {
 // AcceptSuggestions applies the chosen suggestions where the cell still holds what it held when they were made. Of several
 // for one cell the newest wins and the others are closed; stale ones are named. Codes: NotFound, Forbidden, Invalid, Conflict, Busy.
 func (s *Store) AcceptSuggestions(ctx context.Context, by core.Actor, ref TableRef, w Where) (BatchResult, error) {
-	var refused []Refusal
-	res, err := s.inBatch(ctx, by, ref, newBatch{Kind: "accept", Label: "Accept suggestions"}, func(b *batchTxn) error {
+	return s.acceptSuggestions(ctx, by, ref, w, nil)
+}
+
+func (s *Store) acceptSuggestions(ctx context.Context, by core.Actor, ref TableRef, w Where, h *hold) (BatchResult, error) {
+	return s.inBatch(ctx, by, ref, newBatch{Kind: "accept", Label: "Accept suggestions", Hold: h}, func(b *batchTxn) error {
 		args := []any{b.id}
 		cond, err := s.suggestionsSQL(ctx, b.tx, by, b.t, w, &args)
 		if err != nil {
@@ -178,11 +182,8 @@ func (s *Store) AcceptSuggestions(ctx context.Context, by core.Actor, ref TableR
 		if err := b.acceptRecords(ctx, cond, args); err != nil {
 			return err
 		}
-		refused, err = b.closeDecided(ctx, cond, args)
-		return err
+		return b.closeDecided(ctx, cond, args)
 	})
-	res.Refused = refused
-	return res, err
 }
 
 func (b *batchTxn) acceptCells(ctx context.Context, cond string, args []any) error {
@@ -234,41 +235,62 @@ func (b *batchTxn) acceptRecords(ctx context.Context, cond string, args []any) e
 }
 
 // closeDecided deletes the suggestions that were applied, and closes those that were chosen and stale, and those that
-// competed for the same cells.
-func (b *batchTxn) closeDecided(ctx context.Context, cond string, args []any) ([]Refusal, error) {
+// competed for the same cells. The first stale ones are named.
+func (b *batchTxn) closeDecided(ctx context.Context, cond string, args []any) error {
 	sg, changes := companion(b.t, "_suggestions"), companion(b.t, "_changes")
 	applied, err := b.tx.Exec(ctx, `delete from `+sg+` s using `+changes+` ch where ch.batch = $1 and ch.source = s.batch
 		and ch.row = s.row and ch.col = s.col and s.decided is null`, dynamic, b.id)
 	if err != nil {
-		return nil, fmt.Errorf("close accepted: %w", err)
+		return fmt.Errorf("close accepted: %w", err)
 	}
-	rows, err := b.tx.Query(ctx, `update `+sg+` s set decided = $1 where `+cond+` returning s.row, s.col`, append([]any{dynamic}, args...)...)
+	stale, err := b.tx.Exec(ctx, `update `+sg+` s set decided = $1 where `+cond, append([]any{dynamic}, args...)...)
 	if err != nil {
-		return nil, fmt.Errorf("close stale: %w", err)
+		return fmt.Errorf("close stale: %w", err)
 	}
-	stale, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Refusal, error) {
-		r := Refusal{Reason: "The cell has changed since this was suggested, or another suggestion for it was accepted."}
+	if stale.RowsAffected() > 0 {
+		if err := b.nameStale(ctx, stale.RowsAffected()); err != nil {
+			return err
+		}
+	}
+	others, err := b.tx.Exec(ctx, `update `+sg+` s set decided = $1 from `+changes+` ch where ch.batch = $1 and ch.row = s.row and ch.col = s.col
+		and s.decided is null`, dynamic, b.id)
+	if err != nil {
+		return fmt.Errorf("close competing: %w", err)
+	}
+	b.delta.Suggestions -= applied.RowsAffected() + stale.RowsAffected() + others.RowsAffected()
+	return nil
+}
+
+// nameStale names the first of n suggestions that the batch has closed as stale.
+func (b *batchTxn) nameStale(ctx context.Context, n int64) error {
+	rows, err := b.tx.Query(ctx, `select s.row, s.col from `+companion(b.t, "_suggestions")+` s where s.decided = $1 order by s.row, s.col limit $2`, dynamic, b.id, maxNamed)
+	if err != nil {
+		return fmt.Errorf("stale suggestions: %w", err)
+	}
+	b.refused, err = b.refusals(rows, "The cell has changed since this was suggested, or another suggestion for it was accepted.")
+	b.moreRefused = n - int64(len(b.refused))
+	return err
+}
+
+// refusals reads cells (row, col) as refusals with one reason.
+func (b *batchTxn) refusals(rows pgx.Rows, reason string) ([]Refusal, error) {
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Refusal, error) {
+		r := Refusal{Reason: reason}
 		err := row.Scan(&r.Record, &r.Column)
 		c, _ := b.t.Column(r.Column)
 		r.Slug = c.Slug
 		return r, err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("close stale: %w", err)
-	}
-	others, err := b.tx.Exec(ctx, `update `+sg+` s set decided = $1 from `+changes+` ch where ch.batch = $1 and ch.row = s.row and ch.col = s.col
-		and s.decided is null`, dynamic, b.id)
-	if err != nil {
-		return nil, fmt.Errorf("close competing: %w", err)
-	}
-	b.delta.Suggestions -= applied.RowsAffected() + int64(len(stale)) + others.RowsAffected()
-	return stale, nil
 }
 
 // RejectSuggestions refuses the chosen suggestions. The same value is not proposed again for a cell until it changes.
 // Codes: NotFound, Forbidden, Invalid, Conflict, Busy.
 func (s *Store) RejectSuggestions(ctx context.Context, by core.Actor, ref TableRef, w Where) (BatchResult, error) {
-	return s.inBatch(ctx, by, ref, newBatch{Kind: "reject", Label: "Reject suggestions"}, func(b *batchTxn) error {
+	return s.rejectSuggestions(ctx, by, ref, w, nil)
+}
+
+func (s *Store) rejectSuggestions(ctx context.Context, by core.Actor, ref TableRef, w Where, h *hold) (BatchResult, error) {
+	return s.inBatch(ctx, by, ref, newBatch{Kind: "reject", Label: "Reject suggestions", Hold: h}, func(b *batchTxn) error {
 		args := []any{b.id}
 		cond, err := s.suggestionsSQL(ctx, b.tx, by, b.t, w, &args)
 		if err != nil {

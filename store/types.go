@@ -182,11 +182,11 @@ type Changes struct {
 
 // ChangeOptions say how changes are made.
 type ChangeOptions struct {
-	Label   string // as the history shows it: "Paste", "Edit of title"; "" is made up
-	Kind    string // edit, paste, fill, clear, import, api …; "" is edit
-	Atomic  bool   // refuse all when one is refused
-	Suggest bool   // make suggestions instead of edits
-	Reason  string // of suggestions
+	Label   string `json:"label,omitempty"`   // as the history shows it: "Paste", "Edit of title"; "" is made up
+	Kind    string `json:"kind,omitempty"`    // edit, paste, fill, clear, import, api …; "" is edit
+	Atomic  bool   `json:"atomic,omitempty"`  // refuse all when one is refused
+	Suggest bool   `json:"suggest,omitempty"` // make suggestions instead of edits
+	Reason  string `json:"reason,omitempty"`  // of suggestions
 }
 
 // Refusal is one change that was not made.
@@ -198,35 +198,43 @@ type Refusal struct {
 	Reason string `json:"reason"`
 }
 
-// BatchResult is what one act did.
+// BatchResult is what one act did. Of what was refused or left at most maxNamed are named; the others are counted.
 type BatchResult struct {
-	Batch   int64 // 0 when nothing changed
-	Cells   int64 // cells (and whole records) changed
-	Refused []Refusal
-	Left    []Refusal // undo: what was left, and why
-	Created []int64   // ids of created records, in the order asked for
-	Rows    []int64   // records touched, when few
-	Version int64     // of the table
-	Label   string    // of the batch
-	Table   string
+	Batch       int64     `json:"batch,omitempty"` // 0 when nothing changed
+	Cells       int64     `json:"cells,omitempty"` // cells (and whole records) changed
+	Refused     []Refusal `json:"refused,omitempty"`
+	MoreRefused int64     `json:"more_refused,omitempty"` // beside those of Refused
+	Left        []Refusal `json:"left,omitempty"`         // undo: what was left, and why
+	MoreLeft    int64     `json:"more_left,omitempty"`
+	Created     []int64   `json:"created,omitempty"` // ids of created records, in the order asked for
+	Rows        []int64   `json:"rows,omitempty"`    // records touched, when few
+	Version     int64     `json:"version,omitempty"` // of the table
+	Label       string    `json:"label,omitempty"`   // of the batch
+	Table       string    `json:"table,omitempty"`
 }
 
-// Where chooses records or suggestions. Those given must all hold; an empty Where is refused by every bulk command.
+// maxNamed is how many refusals of one act are named one by one.
+const maxNamed = 1000
+
+// Where chooses records or suggestions. Those given must all hold: a nil list is not given, an empty one chooses nothing.
+// An empty Where is refused by every bulk command.
 type Where struct {
-	Filter  string
-	Find    string
-	Records []int64
-	Columns []int
-	Batch   int64
-	Group   string
-	IDs     []int64 // of suggestions
-	Order   string  // with Ranges: positions in this order
-	Ranges  [][2]int
+	Filter  string   `json:"filter,omitempty"`
+	Find    string   `json:"find,omitempty"`
+	Records []int64  `json:"records"`
+	Columns []int    `json:"columns"`
+	Batch   int64    `json:"batch,omitempty"`
+	Group   string   `json:"group,omitempty"`
+	IDs     []int64  `json:"ids"`             // of suggestions
+	Order   string   `json:"order,omitempty"` // with Ranges: positions in this order
+	Ranges  [][2]int `json:"ranges"`
+	Chosen  string   `json:"chosen,omitempty"` // the records that were kept for this job, instead of Records and Ranges
 }
 
 // Empty says whether nothing was given.
 func (w Where) Empty() bool {
-	return w.Filter == "" && w.Find == "" && len(w.Records) == 0 && len(w.Columns) == 0 && w.Batch == 0 && w.Group == "" && len(w.IDs) == 0 && len(w.Ranges) == 0
+	return w.Filter == "" && w.Find == "" && len(w.Records) == 0 && len(w.Columns) == 0 && w.Batch == 0 && w.Group == "" && len(w.IDs) == 0 &&
+		len(w.Ranges) == 0 && w.Chosen == ""
 }
 
 // Batch is one act in the history.

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -11,11 +12,27 @@ import (
 
 // UndoNext undoes the actor's newest batch in a snapshot that is not undone. Codes: Conflict ("Nothing to undo."), Busy.
 func (s *Store) UndoNext(ctx context.Context, by core.Actor, snapshot string) (BatchResult, error) {
-	b, err := s.NextUndo(ctx, by, snapshot)
+	b, err := s.LastAct(ctx, by, snapshot, false)
 	if err != nil {
 		return BatchResult{}, err
 	}
 	return s.UndoBatch(ctx, by, snapshot, b.ID)
+}
+
+// LastAct gives the batch that undo (or redo) takes next, once nothing of the person's own is under way any more: what they
+// did last is not in the history before it has ended. Codes: NotFound, Conflict ("Nothing to undo."), Busy.
+func (s *Store) LastAct(ctx context.Context, by core.Actor, snapshot string, redo bool) (Batch, error) {
+	j, ok, err := s.bulkJob(ctx, `snapshot_id = $3 and person_id = $4`, by.Org, bulkKinds, snapshot, by.Person)
+	if err != nil {
+		return Batch{}, err
+	}
+	if ok {
+		return Batch{}, &core.Error{Code: core.Busy, RetryAfter: 2, Sentence: fmt.Sprintf("“%s” is still being done. Try again when it has ended, or cancel it.", j.Label)}
+	}
+	if redo {
+		return s.NextRedo(ctx, by, snapshot)
+	}
+	return s.NextUndo(ctx, by, snapshot)
 }
 
 // NextUndo gives the batch that UndoNext would undo. Codes: NotFound, Conflict ("Nothing to undo.").
@@ -31,7 +48,7 @@ func (s *Store) NextRedo(ctx context.Context, by core.Actor, snapshot string) (B
 
 // RedoNext takes back the actor's newest undo. Codes: Conflict ("Nothing to redo."), Busy.
 func (s *Store) RedoNext(ctx context.Context, by core.Actor, snapshot string) (BatchResult, error) {
-	b, err := s.NextRedo(ctx, by, snapshot)
+	b, err := s.LastAct(ctx, by, snapshot, true)
 	if err != nil {
 		return BatchResult{}, err
 	}
@@ -63,6 +80,10 @@ func (s *Store) nextOwn(ctx context.Context, by core.Actor, snapshot, cond, none
 // UndoBatch makes a batch that undoes another, as far as the cells still hold what that one left, and says what it left.
 // Undoing an undo is a redo. Codes: NotFound, Forbidden, Conflict (undone already, or not ours to undo), Busy.
 func (s *Store) UndoBatch(ctx context.Context, by core.Actor, snapshot string, id int64) (BatchResult, error) {
+	return s.undoBatch(ctx, by, snapshot, id, nil)
+}
+
+func (s *Store) undoBatch(ctx context.Context, by core.Actor, snapshot string, id int64, h *hold) (BatchResult, error) {
 	old, err := s.BatchByID(ctx, by, snapshot, id)
 	if err != nil {
 		return BatchResult{}, err
@@ -70,21 +91,21 @@ func (s *Store) UndoBatch(ctx context.Context, by core.Actor, snapshot string, i
 	if !old.Undoable {
 		return BatchResult{}, core.Errorf(core.Conflict, "“%s” is undone already, or was done by the service: a publish is reverted from its page.", old.Label)
 	}
-	n := newBatch{Kind: "undo", Label: "Undo: " + old.Label, Undoes: id}
-	if old.Kind == "undo" {
-		n.Kind, n.Label = "redo", "Redo"+old.Label[len("Undo"):]
-	}
-	var left []Refusal
-	res, err := s.inBatch(ctx, by, TableRef{snapshot, old.Table}, n, func(b *batchTxn) error {
+	kind, label := undoNames(old)
+	return s.inBatch(ctx, by, TableRef{snapshot, old.Table}, newBatch{Kind: kind, Label: label, Undoes: id, Hold: h}, func(b *batchTxn) error {
 		if err := b.firstToUndo(ctx, old); err != nil {
 			return err
 		}
-		var err error
-		left, err = b.undo(ctx, old)
-		return err
+		return b.undo(ctx, old)
 	})
-	res.Left = left
-	return res, err
+}
+
+// undoNames says what the undo of a batch is and is called.
+func undoNames(old Batch) (kind, label string) {
+	if old.Kind == "undo" {
+		return "redo", "Redo" + strings.TrimPrefix(old.Label, "Undo")
+	}
+	return "undo", "Undo: " + old.Label
 }
 
 // firstToUndo fails when somebody else undid the batch since it was looked at.
@@ -102,39 +123,33 @@ func (b *batchTxn) firstToUndo(ctx context.Context, old Batch) error {
 	return nil
 }
 
-func (b *batchTxn) undo(ctx context.Context, old Batch) ([]Refusal, error) {
-	left, err := b.undoLeft(ctx, old.ID)
-	if err != nil {
-		return nil, err
+func (b *batchTxn) undo(ctx context.Context, old Batch) error {
+	if err := b.undoLeft(ctx, old.ID); err != nil {
+		return err
 	}
 	if err := b.undoCells(ctx, old.ID); err != nil {
-		return nil, err
+		return err
 	}
 	if err := b.undoRecords(ctx, old.ID); err != nil {
-		return nil, err
+		return err
 	}
-	return left, b.undoSuggestions(ctx, old)
+	return b.undoSuggestions(ctx, old)
 }
 
 // undoLeft names the cells that have changed since, which undo leaves alone.
-func (b *batchTxn) undoLeft(ctx context.Context, id int64) ([]Refusal, error) {
+func (b *batchTxn) undoLeft(ctx context.Context, id int64) error {
 	cols, err := b.columnsOf(ctx, id)
 	if err != nil || len(cols) == 0 {
-		return nil, err
+		return err
 	}
 	rows, err := b.tx.Query(ctx, `select ch.row, ch.col from `+companion(b.t, "_changes")+` ch
 		left join `+dataTable(b.t)+` r on r._id = ch.row and r._state in (0, 1)
-		where ch.batch = $1 and ch.col <> 0 and (r._id is null or `+cellOf(cols, "r", "ch.col")+` <> ch.after) limit 1000`, dynamic, id)
+		where ch.batch = $1 and ch.col <> 0 and (r._id is null or `+cellOf(cols, "r", "ch.col")+` <> ch.after) limit $2`, dynamic, id, maxNamed)
 	if err != nil {
-		return nil, fmt.Errorf("what undo leaves: %w", err)
+		return fmt.Errorf("what undo leaves: %w", err)
 	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Refusal, error) {
-		r := Refusal{Reason: "Changed since."}
-		err := row.Scan(&r.Record, &r.Column)
-		c, _ := b.t.Column(r.Column)
-		r.Slug = c.Slug
-		return r, err
-	})
+	b.left, err = b.refusals(rows, "Changed since.")
+	return err
 }
 
 func (b *batchTxn) columnsOf(ctx context.Context, id int64) ([]core.Column, error) {
@@ -277,6 +292,9 @@ func (b *batchTxn) undoSuggestions(ctx context.Context, old Batch) error {
 			return fmt.Errorf("undo suggestions: %w", err)
 		}
 		b.delta.Suggestions += st.sign * tag.RowsAffected()
+		if b.cells == 0 && b.rows == 0 { // suggestions are all that the batch is about
+			b.made += tag.RowsAffected()
+		}
 	}
 	return b.keepProposed(ctx)
 }

@@ -73,15 +73,13 @@ func (s *Store) recordsSQL(ctx context.Context, tx pgx.Tx, by core.Actor, t Tabl
 	if err != nil {
 		return "", err
 	}
-	ids := w.Records
-	if len(w.Ranges) > 0 {
-		if ids, err = s.idsInRanges(ctx, by, t, w); err != nil {
-			return "", err
-		}
-	}
 	cond += touchedSQL(t, w, args)
-	if len(w.Records) == 0 && len(w.Ranges) == 0 {
-		return cond, nil
+	if w.Chosen != "" {
+		return cond + " and " + inChosen, loadChosen(ctx, tx, by, w.Chosen)
+	}
+	ids, given, err := s.listed(ctx, by, t, w)
+	if err != nil || !given {
+		return cond, err
 	}
 	in, err := idsSQL(ctx, tx, ids, args)
 	return cond + " and " + in, err
@@ -102,7 +100,7 @@ func touchedSQL(t Table, w Where, args *[]any) string {
 	if w.Group != "" {
 		add("exists (select 1 from "+suggestions+" s where s.row = r._id and s.decided is null and "+groupSQL+" = ?)", w.Group)
 	}
-	if len(w.IDs) > 0 {
+	if w.IDs != nil {
 		add("exists (select 1 from "+suggestions+" s where s.row = r._id and s.decided is null and s.id = any(?))", w.IDs)
 	}
 	return conds.String()
@@ -110,6 +108,15 @@ func touchedSQL(t Table, w Where, args *[]any) string {
 
 // groupSQL is the key of the group that a suggestion of alias s is in.
 const groupSQL = "(s.col || ':' || s.kind || ':' || s.edit)"
+
+// listed gives the records that w names one by one, by id or by position in an order; given is false when it does not.
+func (s *Store) listed(ctx context.Context, by core.Actor, t Table, w Where) (ids []int64, given bool, err error) {
+	if w.Ranges == nil {
+		return w.Records, w.Records != nil, nil
+	}
+	ids, err = s.idsInRanges(ctx, by, t, w)
+	return ids, true, err
+}
 
 func (s *Store) idsInRanges(ctx context.Context, by core.Actor, t Table, w Where) ([]int64, error) {
 	o, err := s.OrderByID(ctx, by, t.Ref(), w.Order)
@@ -120,10 +127,10 @@ func (s *Store) idsInRanges(ctx context.Context, by core.Actor, t Table, w Where
 	for _, id := range w.Records {
 		chosen[id] = true
 	}
-	var ids []int64
+	ids := []int64{}
 	for _, r := range w.Ranges {
 		for _, id := range o.IDs(r[0], r[1]) {
-			if len(w.Records) == 0 || chosen[id] {
+			if w.Records == nil || chosen[id] {
 				ids = append(ids, id)
 			}
 		}
@@ -142,11 +149,8 @@ func idsSQL(ctx context.Context, tx pgx.Tx, ids []int64, args *[]any) (string, e
 		*args = append(*args, ids)
 		return "r._id = any($" + strconv.Itoa(len(*args)) + ")", nil
 	}
-	if _, err := tx.Exec(ctx, "create temporary table if not exists chosen_records (id bigint) on commit drop"); err != nil {
-		return "", fmt.Errorf("chosen records: %w", err)
-	}
-	if _, err := tx.Exec(ctx, "truncate chosen_records"); err != nil {
-		return "", fmt.Errorf("chosen records: %w", err)
+	if err := emptyChosen(ctx, tx); err != nil {
+		return "", err
 	}
 	_, err := tx.CopyFrom(ctx, pgx.Identifier{"chosen_records"}, []string{"id"},
 		pgx.CopyFromSlice(len(ids), func(i int) ([]any, error) { return []any{ids[i]}, nil }))
@@ -156,7 +160,50 @@ func idsSQL(ctx context.Context, tx pgx.Tx, ids []int64, args *[]any) (string, e
 	if _, err := tx.Exec(ctx, "analyze chosen_records"); err != nil {
 		return "", fmt.Errorf("analyze: %w", err)
 	}
-	return "r._id in (select id from chosen_records)", nil
+	return inChosen, nil
+}
+
+// inChosen is the condition on r for the records of the transaction's list.
+const inChosen = "r._id in (select id from chosen_records)"
+
+// emptyChosen makes the transaction's list of records, empty.
+func emptyChosen(ctx context.Context, tx pgx.Tx) error {
+	for _, sql := range []string{"create temporary table if not exists chosen_records (id bigint) on commit drop", "truncate chosen_records"} {
+		if _, err := tx.Exec(ctx, sql); err != nil {
+			return fmt.Errorf("chosen records: %w", err)
+		}
+	}
+	return nil
+}
+
+// loadChosen puts the records that were kept for a job into the transaction's list.
+func loadChosen(ctx context.Context, tx pgx.Tx, by core.Actor, job string) error {
+	if err := emptyChosen(ctx, tx); err != nil {
+		return err
+	}
+	tag, err := tx.Exec(ctx, `insert into chosen_records select distinct unnest(ids) from job_records where org_id = $1 and job_id = $2`, by.Org, job)
+	if err != nil {
+		return fmt.Errorf("load chosen records: %w", err)
+	}
+	if tag.RowsAffected() == 0 {
+		return core.Errorf(core.Conflict, "The records that were chosen for this are not known any more. Nothing was changed; choose them again.")
+	}
+	if _, err := tx.Exec(ctx, "analyze chosen_records"); err != nil {
+		return fmt.Errorf("analyze: %w", err)
+	}
+	return nil
+}
+
+// keepChosenTx keeps the records that a job is to work on: an order may be gone when the job begins, or begins again.
+func keepChosenTx(ctx context.Context, tx pgx.Tx, by core.Actor, job string, ids []int64) error {
+	const part = 100_000
+	for n := 0; n*part < len(ids); n++ {
+		_, err := tx.Exec(ctx, `insert into job_records (org_id, job_id, part, ids) values ($1, $2, $3, $4)`, by.Org, job, n, ids[n*part:min(len(ids), (n+1)*part)])
+		if err != nil {
+			return fmt.Errorf("keep chosen records: %w", err)
+		}
+	}
+	return nil
 }
 
 // suggestionsSQL gives the condition over alias s (an open suggestion of the table) for those that w chooses; the filter is
@@ -171,10 +218,10 @@ func (s *Store) suggestionsSQL(ctx context.Context, tx pgx.Tx, by core.Actor, t 
 		*args = append(*args, v)
 		conds = append(conds, strings.ReplaceAll(cond, "?", "$"+strconv.Itoa(len(*args))))
 	}
-	if len(w.IDs) > 0 {
+	if w.IDs != nil {
 		add("s.id = any(?)", w.IDs)
 	}
-	if len(w.Columns) > 0 {
+	if w.Columns != nil {
 		add("s.col = any(?)", w.Columns)
 	}
 	if w.Batch != 0 {
@@ -184,8 +231,8 @@ func (s *Store) suggestionsSQL(ctx context.Context, tx pgx.Tx, by core.Actor, t 
 		add(groupSQL+" = ?", w.Group)
 	}
 	wholeTable := (w.Filter == "" || w.Filter == "true") && w.Find == ""
-	if !wholeTable || len(w.Records) > 0 || len(w.Ranges) > 0 {
-		cond, err := s.recordsSQL(ctx, tx, by, t, Where{Filter: orTrue(w.Filter), Find: w.Find, Records: w.Records, Order: w.Order, Ranges: w.Ranges}, args)
+	if !wholeTable || w.Records != nil || w.Ranges != nil || w.Chosen != "" {
+		cond, err := s.recordsSQL(ctx, tx, by, t, Where{Filter: orTrue(w.Filter), Find: w.Find, Records: w.Records, Order: w.Order, Ranges: w.Ranges, Chosen: w.Chosen}, args)
 		if err != nil {
 			return "", err
 		}

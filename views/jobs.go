@@ -40,7 +40,7 @@ func (j JobLine) Doing() string {
 		return "waiting for its turn"
 	case j.State == "waiting" && j.WaitingFor == "person":
 		return "waits for you"
-	case j.State == "waiting" && j.WaitingFor == "connection":
+	case j.State == "waiting" && (j.WaitingFor == "connection" || j.WaitingFor == "table"):
 		return "waits for another job"
 	case j.State == "waiting":
 		return "paused"
@@ -60,16 +60,34 @@ func (j JobLine) Doing() string {
 		return "publishing"
 	case "import":
 		return "importing"
+	case "accept":
+		return "accepting"
+	case "reject":
+		return "rejecting"
+	case "undo":
+		return "undoing"
+	case "transform":
+		return "suggesting"
+	case "delete":
+		return "deleting"
+	case "revert":
+		return "reverting"
 	}
 	return "working"
 }
 
+// whole says that the job does everything it is about, or nothing.
+func (j JobLine) whole() bool { return j.Unit() == "cells" }
+
 // Unit is what the job counts.
 func (j JobLine) Unit() string {
-	if j.Kind == "publish" {
+	switch j.Kind {
+	case "publish":
 		return "published"
+	case "download", "refresh", "import":
+		return "records"
 	}
-	return "records"
+	return "cells"
 }
 
 func (j JobLine) stateKind() string {
@@ -108,6 +126,21 @@ func (j JobLine) stateIcon() string {
 		return "upload"
 	}
 	return "refresh-cw"
+}
+
+// kept says what remains of a job that did not come to its end.
+func (j JobLine) kept() string {
+	if j.whole() {
+		return "Nothing was changed."
+	}
+	return "What was done before stays."
+}
+
+func (j JobLine) cancelWords() string {
+	if j.whole() {
+		return "It is taken back as a whole: nothing is changed."
+	}
+	return "What is done stays; nothing further is done."
 }
 
 // JobView is the page of one job.
@@ -190,9 +223,9 @@ func jobSentence(v JobView) string {
 	case v.Job.Open():
 		return "You can leave this page; it goes on and you can come back to it."
 	case v.Job.State == "cancelled":
-		return "It was cancelled. What was done before stays."
+		return "It was cancelled. " + v.Job.kept()
 	case v.Job.State == "failed":
-		return "It stopped. What was done before stays."
+		return "It stopped. " + v.Job.kept()
 	}
 	return ""
 }

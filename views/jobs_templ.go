@@ -1071,7 +1071,7 @@ func jobNumbers(v JobView) templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = Button(ButtonProps{Disabled: v.Job.Stopping, Why: "What is done stays; nothing further is done."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var54), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = Button(ButtonProps{Disabled: v.Job.Stopping, Why: v.Job.cancelWords()}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var54), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -44,6 +44,7 @@ type shop struct {
 	by    core.Actor
 	table store.Table
 	url   string
+	redis *redis.Client
 }
 
 // col gives the number of a column by its slug.
@@ -57,6 +58,12 @@ func (s shop) address() string {
 }
 
 func mustShop(t *testing.T, kettles int) shop {
+	t.Helper()
+	return mustShopOf(t, kettles, 0)
+}
+
+// mustShopOf makes a shop in which a change of more cells than bulk is a job; 0 is as many as in the app.
+func mustShopOf(t *testing.T, kettles int, bulk int64) shop {
 	t.Helper()
 	ctx := t.Context()
 	url := testdb.URL(t)
@@ -73,7 +80,7 @@ func mustShop(t *testing.T, kettles int) shop {
 	hub := events.New(rdb, quiet)
 	go func() { _ = hub.Run(context.WithoutCancel(ctx)) }()
 	t.Cleanup(hub.Stop)
-	s := shop{Store: store.New(store.Options{Pool: pool, Notifier: hub, Sealer: openBox{}, Log: quiet}), by: core.Local()}
+	s := shop{Store: store.New(store.Options{Pool: pool, Notifier: hub, Sealer: openBox{}, Log: quiet, BulkCells: bulk}), by: core.Local(), redis: rdb}
 	s.table = s.mustTable(t, kettles)
 	server := httptest.NewServer(handlers.New(handlers.Deps{Store: s.Store, Hub: hub, Log: quiet}))
 	t.Cleanup(func() { hub.StopStreams(); server.Close() })

@@ -29,6 +29,7 @@ export class Follow {
 	/** @param {import('../events.js').Hint} hint */
 	#hint(hint) {
 		if (hint.kind === 'presence') return;
+		if (hint.kind === 'job') this.#job(hint);
 		if (hint.kind === 'resync') {
 			if (!hint.first) this.#all = true;
 			return this.#soon();
@@ -40,6 +41,13 @@ export class Follow {
 			if (hint.many || this.#rows.size > FEW) this.#all = true;
 		}
 		this.#soon();
+	}
+
+	/** Writes that wait for a job look how far it is, and are sent once it has ended. @param {import('../events.js').Hint} hint */
+	#job(hint) {
+		const { outbox } = this.grid;
+		const ended = ['done', 'failed', 'cancelled'].includes(hint.data?.state);
+		if (outbox.job ? outbox.job.id === hint.job : ended) outbox.retry();
 	}
 
 	#soon() {

@@ -35,6 +35,7 @@ import { RowWindow } from './window.js';
  * @property {boolean} downloading
  * @property {string} cell
  */
+/** @typedef {{job: string, label: string, who: string, mine: boolean, running: boolean, done: number, total: number | null}} Busy */
 /**
  * @typedef {object} Answer of a write
  * @property {number} batch
@@ -60,6 +61,8 @@ export class Grid extends EventTarget {
 	/** @type {AbortController | undefined} */
 	#taking;
 	outbox = new Outbox();
+	/** what somebody does to the table as a job @type {Busy | null} */
+	busy = null;
 	undo = '';
 	redo = '';
 

@@ -15,6 +15,7 @@ const TIMEOUT_MS = 90_000;
 const RETRY_MS = 400;
 const RETRY_MOST_MS = 15_000;
 const FAULTS = 4; // answers of 5xx that a write survives before it is given up and named
+const LOOK_MS = 500; // between two looks at a write that the server does as a job
 
 /**
  * @typedef {object} Write
@@ -28,7 +29,9 @@ const FAULTS = 4; // answers of 5xx that a write survives before it is given up 
  * @property {string} words what it does, for the person
  */
 
-/** @typedef {{write: Write, resolve: (answer: any) => void, reject: (error: unknown) => void, faults: number}} Waiting */
+/** @typedef {{id: string, label: string, who: string, done: number, total: number | null, running: boolean}} Job */
+
+/** @typedef {{write: Write, resolve: (answer: any) => void, reject: (error: unknown) => void, faults: number, job?: string}} Waiting */
 
 const meta = document.querySelector('meta[name="scratchpaper-session"]');
 const session = meta instanceof HTMLMetaElement ? meta.content : '';
@@ -54,6 +57,8 @@ export class Outbox extends EventTarget {
 	#database = open();
 	/** what keeps the queue from moving, for the person; "" is nothing */
 	trouble = '';
+	/** what the server does as a job for the write at the head; those behind it wait here until it has ended @type {Job | undefined} */
+	job;
 
 	constructor() {
 		super();
@@ -111,9 +116,10 @@ export class Outbox extends EventTarget {
 		let delay = RETRY_MS;
 		while (this.#queue.length) {
 			const next = this.#queue[0];
-			const wait = await this.#attempt(next, delay);
+			const wait = await (next.job ? this.#look(next) : this.#attempt(next, delay));
 			if (wait === 0) {
 				delay = RETRY_MS;
+				this.job = undefined;
 				this.#queue.shift();
 				this.#forget(next.write.key);
 				this.#changed();
@@ -143,7 +149,9 @@ export class Outbox extends EventTarget {
 		}
 		if (response.ok) {
 			this.trouble = '';
-			item.resolve(await response.json().catch(() => ({})));
+			const answer = await response.json().catch(() => ({}));
+			if (response.status === 202 && answer.job) return this.#follow(item, answer.job);
+			item.resolve(answer);
 			return 0;
 		}
 		const problem = await problemOf(response);
@@ -161,6 +169,42 @@ export class Outbox extends EventTarget {
 		}
 		this.trouble = '';
 		item.reject(problem);
+		return 0;
+	}
+
+	/**
+	 * Keeps a write at the head while the server does it as a job. After a reload it is sent again, and answered with the same job.
+	 *
+	 * @param {Waiting} item
+	 * @param {any} job
+	 */
+	#follow(item, job) {
+		item.job = job.id;
+		this.job = { id: job.id, label: job.label, who: job.who ?? '', done: job.progress.done, total: job.progress.total, running: job.state === 'running' };
+		return LOOK_MS;
+	}
+
+	/**
+	 * Looks how far the job of a write is. Gives 0 when it has ended.
+	 *
+	 * @param {Waiting} item
+	 */
+	async #look(item) {
+		let response;
+		try {
+			response = await fetch(`/jobs/${item.job}`, { headers: { Accept: 'application/json' }, credentials: 'same-origin', signal: AbortSignal.timeout(TIMEOUT_MS) });
+		} catch {
+			this.trouble = navigator.onLine ? 'The server does not answer' : 'No network';
+			return RETRY_MS * 4;
+		}
+		if (!response.ok && response.status !== 404) return RETRY_MS * 4;
+		this.trouble = '';
+		const job = response.ok ? await response.json().catch(() => undefined) : { state: 'failed', error: { sentence: 'What became of this is not known; look at the history.' } };
+		if (!job) return RETRY_MS * 4;
+		if (job.state === 'done') item.resolve({ refused: [], rows: [], cells: 0, ...job.answer });
+		else if (job.state === 'failed') item.reject(new Problem(409, job.error?.sentence ?? 'This failed. Nothing was changed.'));
+		else if (job.state === 'cancelled') item.reject(new Problem(409, `“${job.label}” was cancelled. Nothing was changed.`));
+		else return this.#follow(item, job);
 		return 0;
 	}
 

@@ -68,7 +68,11 @@ export class Replace {
 		const submit = form.querySelector('[data-submit]');
 		submit?.setAttribute('disabled', '');
 		const body = { ...values, filter: this.grid.view.filter, find: this.grid.view.find };
+		const { outbox } = this.grid;
+		const job = () => outbox.job && form.closest('dialog')?.close(); // the status bar says how far it is
+		outbox.addEventListener('change', job);
 		const answer = await this.app.commands.send('replace', body, 'Find and replace');
+		outbox.removeEventListener('change', job);
 		if (!answer) return void submit?.removeAttribute('disabled');
 		form.closest('dialog')?.close();
 		this.grid.window.refresh();

@@ -43,8 +43,10 @@ export class Status {
 			this.grid.counts = counts;
 			this.grid.undo = counts.undo;
 			this.grid.redo = counts.redo;
+			this.grid.busy = counts.busy;
 			this.grid.downloading = counts.downloading;
 			this.#counts();
+			this.#busy();
 			this.undoButtons();
 			this.#order();
 		} catch (error) {
@@ -140,13 +142,32 @@ export class Status {
 		}
 	}
 
+	/** Who is doing what to the table as a job, and how far it is. */
+	#busy() {
+		const line = el('#status-busy');
+		const { outbox, busy } = this.grid;
+		if (!(line instanceof HTMLAnchorElement)) return;
+		const job = outbox.job ?? (busy && { ...busy, id: busy.job });
+		line.hidden = !job;
+		if (!job) return;
+		const part = job.total && job.running ? `, ${Math.floor((100 * job.done) / job.total)} %` : '';
+		line.href = `/jobs/${job.id}`;
+		line.textContent = `${job.who || 'You'}: ${job.label}${job.running ? part || ' …' : ', waiting for its turn'}`;
+		line.title = 'What you change meanwhile is kept here and sent when this has ended.';
+	}
+
 	#outbox() {
+		this.#busy();
 		const place = el('#status-outbox');
-		const { outbox } = this.grid;
+		const { outbox, busy } = this.grid;
 		if (!place) return;
-		const n = outbox.waiting;
-		place.hidden = !(outbox.trouble && n) && !this.#trouble;
-		place.textContent = outbox.trouble && n ? `${outbox.trouble}. ${n === 1 ? '1 change is' : `${n.toLocaleString('en')} changes are`} kept here and sent again` : this.#trouble;
+		const n = outbox.waiting - (outbox.job ? 1 : 0);
+		const kept = `${n === 1 ? '1 change is' : `${n.toLocaleString('en')} changes are`} kept here and sent`;
+		let words = this.#trouble;
+		if (n && (outbox.job || (busy?.running && outbox.trouble))) words = `${kept} when that has ended`;
+		else if (n && outbox.trouble) words = `${outbox.trouble.replace(/\.$/, '')}. ${kept} again`;
+		place.hidden = !words;
+		place.textContent = words;
 	}
 
 	/** @param {string} trouble */
