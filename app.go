@@ -313,7 +313,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	case err = <-failed:
 	case <-ctx.Done():
 	case <-a.databaseGone():
-		err = core.Errorf(core.Unavailable, "The built-in database ended. Start the app again; nothing that was saved is lost.")
+		err = a.local.Err()
 	}
 	stop, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()

@@ -8,8 +8,10 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
+	"scratchpaper/internal/core"
 	"scratchpaper/internal/localdb/programs"
 )
 
@@ -140,5 +142,17 @@ func TestProgramsOfEarlierVersionsAreRemoved(t *testing.T) {
 	left, _ := os.ReadDir(p.base)
 	if len(left) != 3 || left[2].Name() != "programs-new" {
 		t.Errorf("left %v", left)
+	}
+}
+
+func TestAFullDiskIsKnownByOurOwnErrorsAndByPostgresWords(t *testing.T) {
+	t.Parallel()
+	for _, cause := range []error{&os.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}, syscall.EDQUOT, errors.New(`could not extend file: No space left on device`)} {
+		if err := unavailable(cause, "Something else."); !strings.Contains(core.SentenceOf(err), "disk is full") {
+			t.Errorf("%v: %v", cause, err)
+		}
+	}
+	if err := unavailable(syscall.EACCES, "Something else."); core.SentenceOf(err) != "Something else." {
+		t.Errorf("a closed folder: %v", err)
 	}
 }

@@ -49,22 +49,27 @@ func writeSecret(path, secret string) error {
 	return nil
 }
 
-// ensureCluster makes a cluster where there is none, and refuses one of another major version.
+// checkVersion refuses data of another major version, before anything is done.
+func (p place) checkVersion() error {
+	version, err := os.ReadFile(filepath.Join(p.cluster(), "PG_VERSION"))
+	switch {
+	case err == nil && strings.TrimSpace(string(version)) != Major():
+		return otherVersion(p.cluster(), strings.TrimSpace(string(version)))
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return unavailable(err, "The database in %s cannot be read.", p.cluster())
+	case err != nil && p.otherCluster() != "":
+		return otherVersion(p.path(p.otherCluster()), strings.TrimPrefix(p.otherCluster(), "pg"))
+	}
+	return nil
+}
+
+// ensureCluster makes a cluster where there is none.
 func ensureCluster(ctx context.Context, p place, bin, password string, o Options) error {
 	if err := p.clearUnfinished(); err != nil {
 		return err
 	}
-	version, err := os.ReadFile(filepath.Join(p.cluster(), "PG_VERSION"))
-	switch {
-	case err == nil && strings.TrimSpace(string(version)) == Major():
+	if p.hasCluster() {
 		return p.checkOwner()
-	case err == nil:
-		return otherVersion(p.cluster(), strings.TrimSpace(string(version)))
-	case !errors.Is(err, fs.ErrNotExist):
-		return unavailable(err, "The database in %s cannot be read.", p.cluster())
-	}
-	if other := p.otherCluster(); other != "" {
-		return otherVersion(p.path(other), strings.TrimPrefix(other, "pg"))
 	}
 	if _, err := os.Lstat(p.cluster()); err == nil {
 		return unavailable(nil, "The folder %s is there but holds no database. Move it away and start again.", p.cluster())

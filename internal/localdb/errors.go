@@ -9,10 +9,19 @@ import (
 )
 
 func unavailable(cause error, format string, args ...any) error {
-	if cause != nil && strings.Contains(cause.Error(), "No space left on device") {
+	if noRoom(cause) {
 		return diskFull(cause)
 	}
 	return core.Wrap(cause, core.Unavailable, format, args...)
+}
+
+// noRoom knows a full disk, or a used-up quota, from our own calls and from the words of Postgres.
+func noRoom(cause error) bool {
+	if cause == nil {
+		return false
+	}
+	words := strings.ToLower(cause.Error())
+	return strings.Contains(words, "no space left on device") || strings.Contains(words, "quota exceeded")
 }
 
 func diskFull(cause error) error {

@@ -7,9 +7,13 @@ import (
 	"net"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
+
+	"scratchpaper/internal/core"
 )
 
 const (
@@ -22,33 +26,36 @@ const (
 // errTryAgain marks an early end that another try, on another port, may not meet.
 var errTryAgain = errors.New("try again")
 
-func (s *Server) launch(ctx context.Context, o Options, bin string) error {
+// launch starts the child at a port that the function gives, and again when that is taken or memory is left over.
+func (s *Server) launch(ctx context.Context, port func() (int, error)) (process, error) {
 	var err error
 	for range launchTries {
-		if err = s.launchOnce(ctx, o, bin); !errors.Is(err, errTryAgain) {
-			return err
+		var n int
+		if n, err = port(); err != nil {
+			return nil, unavailable(err, "There is no free port on %s for the database.", loopback)
+		}
+		var p process
+		if p, err = s.launchAt(ctx, n); err == nil || !errors.Is(err, errTryAgain) {
+			return p, err
 		}
 		if sleep(ctx, 10*pollEvery) != nil {
 			break
 		}
 	}
-	return cutShort(ctx, err, "The database in %s does not start.", s.place.cluster())
+	return nil, cutShort(ctx, err, "%s", core.SentenceOf(err))
 }
 
-func (s *Server) launchOnce(ctx context.Context, o Options, bin string) error {
-	port, err := freePort()
-	if err != nil {
-		return unavailable(err, "There is no free port on %s for the database.", loopback)
+func (s *Server) launchAt(ctx context.Context, port int) (process, error) {
+	if s.port != port { // others read it while a server is started again
+		s.port = port
 	}
-	s.port = port
-	cmd := exec.Command(filepath.Join(bin, "postgres"), "-D", s.place.cluster(), "-p", strconv.Itoa(port), "-h", loopback, "-k", s.place.socketDir)
+	cmd := exec.Command(filepath.Join(s.bin, "postgres"), "-D", s.place.cluster(), "-p", strconv.Itoa(port), "-h", loopback, "-k", s.place.socketDir)
 	prepare(cmd, s.place.owner)
-	c, err := startChild(cmd, o.Log)
+	c, err := startChild(cmd, s.log)
 	if err != nil {
-		return unavailable(err, "PostgreSQL in %s cannot be run.", bin)
+		return nil, unavailable(err, "PostgreSQL in %s cannot be run.", s.bin)
 	}
-	s.process = c
-	return s.waitReady(ctx, c)
+	return c, s.waitReady(ctx, c)
 }
 
 func freePort() (int, error) {
@@ -97,20 +104,35 @@ func (s *Server) refusal(err error) error {
 func (s *Server) earlyEnd(c *child) error {
 	words := c.words.String()
 	cause := fmt.Errorf("%v: %s", c.exit, words)
+	err := unavailable(cause, "The database in %s does not start. Its own words: %s", s.place.cluster(), lastFatal(words))
+	if wasKilled(c.exit) {
+		return fmt.Errorf("%w: %w", errTryAgain, err)
+	}
 	for _, passing := range []string{"could not create any TCP/IP sockets", "Address already in use", "pre-existing shared memory block"} {
 		if strings.Contains(words, passing) {
-			return fmt.Errorf("%w: %w", errTryAgain, cause)
+			return fmt.Errorf("%w: %w", errTryAgain, err)
 		}
 	}
-	return unavailable(cause, "The database in %s does not start. Its own words: %s", s.place.cluster(), lastFatal(words))
+	return err
 }
 
+// wasKilled says whether a process ended by somebody's signal and not by its own will.
+func wasKilled(exit error) bool {
+	var e *exec.ExitError
+	if !errors.As(exit, &e) {
+		return false
+	}
+	status, ok := e.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled()
+}
+
+// lastFatal gives the line that says why, or the last one.
 func lastFatal(words string) string {
-	last := "none"
-	for line := range strings.SplitSeq(words, "\n") {
-		if strings.Contains(line, "FATAL") || strings.Contains(line, "PANIC") || last == "none" && line != "" {
-			last = line
+	lines := strings.Split(strings.TrimSpace(words), "\n")
+	for _, line := range slices.Backward(lines) {
+		if strings.Contains(line, "FATAL") || strings.Contains(line, "PANIC") {
+			return line
 		}
 	}
-	return last
+	return strings.Join(lines[max(0, len(lines)-3):], " ")
 }

@@ -40,20 +40,28 @@ type Options struct {
 	OpenTCP bool
 }
 
-// Server is a running child, or one that an earlier process left behind and that was adopted.
+// Server is a running child, or one that an earlier process left behind and that was adopted. When it ends by itself it is
+// started again, at the same address.
 type Server struct {
 	// Adopted says that the server was already running when Start was called.
 	Adopted bool
 	// DataDir is the folder that holds the data: Options.DataDir, or one below /var/lib when that is closed to the child's user.
 	DataDir string
 
+	o        Options
 	log      *slog.Logger
 	lock     *dirLock
 	place    place
-	process  process
+	bin      string
 	password string
 	port     int
 
+	mu       sync.Mutex
+	process  process
+	stopping bool
+	failure  error              // why it is not running any more
+	over     chan struct{}      // closed when it has ended for good
+	giveUp   context.CancelFunc // ends a restart
 	stopOnce sync.Once
 	stopErr  error
 }
@@ -81,20 +89,24 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		return nil, err
 	}
 	s.lock = lock
-	s.announce(o)
+	s.announce()
+	s.supervise()
 	return s, nil
 }
 
 func startLocked(ctx context.Context, o Options, p place) (*Server, error) {
+	if err := p.checkVersion(); err != nil {
+		return nil, err
+	}
 	bin, err := findBinaries(ctx, o, p)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{DataDir: p.base, log: o.Log, place: p}
+	s := &Server{DataDir: p.base, o: o, log: o.Log, place: p, bin: bin, over: make(chan struct{})}
 	if s.password, err = readOrMakePassword(p.path("postgres-password"), p.hasCluster()); err != nil {
 		return nil, err
 	}
-	if err := s.run(ctx, o, bin); err != nil {
+	if err := s.run(ctx); err != nil {
 		return nil, err
 	}
 	if err := s.ensureDatabase(ctx, appDatabase, appRole); err != nil {
@@ -104,7 +116,7 @@ func startLocked(ctx context.Context, o Options, p place) (*Server, error) {
 	return s, nil
 }
 
-func (s *Server) run(ctx context.Context, o Options, bin string) error {
+func (s *Server) run(ctx context.Context) error {
 	prev, err := previous(ctx, s.place, s.password)
 	if err != nil {
 		return err
@@ -113,24 +125,23 @@ func (s *Server) run(ctx context.Context, o Options, bin string) error {
 		s.Adopted, s.process, s.port, s.place.socketDir = true, prev.process, prev.port, prev.socketDir
 		return nil
 	}
-	if err := ensureCluster(ctx, s.place, bin, s.password, o); err != nil {
+	if err := ensureCluster(ctx, s.place, s.bin, s.password, s.o); err != nil {
 		return err
 	}
-	if err := writeSettings(s.place, o); err != nil {
+	if err := writeSettings(s.place, s.o); err != nil {
 		return unavailable(err, "The settings of the database in %s could not be written.", s.place.cluster())
 	}
-	s.place.socketDir, err = s.place.makeSocketDir()
-	if err != nil {
+	if s.place.socketDir, err = s.place.makeSocketDir(); err != nil {
 		return err
 	}
-	if err := s.launch(ctx, o, bin); err != nil {
+	if s.process, err = s.launch(ctx, freePort); err != nil {
 		return err
 	}
-	s.place.dropOtherTrees(bin)
+	s.place.dropOtherTrees(s.bin)
 	return nil
 }
 
-func (s *Server) announce(o Options) {
+func (s *Server) announce() {
 	how := "started"
 	if s.Adopted {
 		how = "adopted"
@@ -139,7 +150,7 @@ func (s *Server) announce(o Options) {
 	if s.place.moved {
 		args = append(args, "because", fmt.Sprintf("%s is closed to the user %s, who runs the database", s.place.asked, s.place.owner.name))
 	}
-	o.Log.Info("No DATABASE_URL: using the built-in PostgreSQL.", args...)
+	s.log.Info("No DATABASE_URL: using the built-in PostgreSQL.", args...)
 }
 
 // URL is the app's own connection: its role, its database, over the private socket.
@@ -160,30 +171,6 @@ func (s *Server) userURL(user, password, db string) string {
 
 // SampleAddr is where the sample's role may connect. The port changes with every start; never store it.
 func (s *Server) SampleAddr() (host string, port int) { return loopback, s.port }
-
-// Done is closed when the server has ended, asked or not.
-func (s *Server) Done() <-chan struct{} { return s.process.done() }
-
-// Err says why the server ended without being asked, and nil while it runs or after Stop.
-func (s *Server) Err() error {
-	select {
-	case <-s.process.done():
-		return s.process.err()
-	default:
-		return nil
-	}
-}
-
-// Stop ends the server and waits for it: politely until ctx is done, then hard; what is committed stays in either
-// case. It gives the data folder free. Calling it again gives the first call's answer.
-func (s *Server) Stop(ctx context.Context) error {
-	s.stopOnce.Do(func() {
-		s.stopErr = s.process.stop(ctx)
-		s.place.dropSocketDir()
-		s.lock.release()
-	})
-	return s.stopErr
-}
 
 // DefaultDataDir is $XDG_DATA_HOME/scratchpaper, or ~/.local/share/scratchpaper.
 func DefaultDataDir(env func(string) string) (string, error) {

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -21,8 +20,12 @@ import (
 	"scratchpaper/internal/localdb"
 )
 
-// childDir, set in the environment, makes this test binary a small app that runs a database until it is killed.
-const childDir = "LOCALDB_TEST_CHILD_DIR"
+const (
+	// childDir, set in the environment, makes this test binary a small app that runs a database until it is killed.
+	childDir = "LOCALDB_TEST_CHILD_DIR"
+	// childBinaries says to the small app where its programs are, if it is not to search.
+	childBinaries = "LOCALDB_TEST_CHILD_BINARIES"
+)
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(childDir); dir != "" {
@@ -32,7 +35,7 @@ func TestMain(m *testing.M) {
 }
 
 func runChild(dir string) {
-	s, err := localdb.Start(context.Background(), localdb.Options{DataDir: dir, Log: slog.New(slog.DiscardHandler)})
+	s, err := localdb.Start(context.Background(), localdb.Options{DataDir: dir, Binaries: os.Getenv(childBinaries), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		fmt.Println(core.SentenceOf(err))
 		os.Exit(1)
@@ -45,8 +48,12 @@ func runChild(dir string) {
 // startApp starts the small app and gives it with its database's address once the database is ready.
 func startApp(t *testing.T, dir string) (*exec.Cmd, string) {
 	t.Helper()
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), childDir+"="+dir)
+	return startCommand(t, exec.Command(os.Args[0]), dir)
+}
+
+func startCommand(t *testing.T, cmd *exec.Cmd, dir string) (*exec.Cmd, string) {
+	t.Helper()
+	cmd.Env = append(cmd.Environ(), childDir+"="+dir)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -227,121 +234,6 @@ func TestSecretsAreInPrivateFiles(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, "initdb-password")); err == nil {
 		t.Error("initdb's copy of the password was left behind")
 	}
-}
-
-func TestAfterKill9OfTheAppTheNextStartHasAllThatWasCommitted(t *testing.T) {
-	t.Parallel()
-	dir := dataDir(t)
-	for round := range 3 {
-		app, url := startApp(t, dir)
-		if round == 0 {
-			mustExec(t, url, "create table kept (v text)")
-		}
-		mustExec(t, url, "insert into kept values ('x')")
-		if err := app.Process.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		// Not waiting for the server to end: the next start must cope.
-		_ = app.Wait()
-	}
-	s := mustStart(t, localdb.Options{DataDir: dir})
-	if got := query(t, s.URL(), "select count(*)::text from kept"); got != "3" {
-		t.Errorf("%s rows, want 3", got)
-	}
-}
-
-func TestTheDatabaseEndsWithAKilledApp(t *testing.T) {
-	t.Parallel()
-	dir := dataDir(t)
-	app, _ := startApp(t, dir)
-	pid := serverPID(t, dir)
-	if err := app.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = app.Wait()
-	waitFor(t, "the database to end", func() bool { return syscall.Kill(pid, 0) != nil })
-}
-
-func TestAServerThatRunsOnIsAdopted(t *testing.T) {
-	t.Parallel()
-	dir := dataDir(t)
-	first := mustStart(t, localdb.Options{DataDir: dir, Fast: true})
-	mustExec(t, first.URL(), "create table kept (v text)")
-	// A lock file that is gone stands for an app that died without its server.
-	if err := os.Remove(filepath.Join(dir, "lock")); err != nil {
-		t.Fatal(err)
-	}
-	second := mustStart(t, localdb.Options{DataDir: dir, Fast: true})
-	if !second.Adopted || second.URL() != first.URL() {
-		t.Fatalf("adopted %v, %s and %s", second.Adopted, second.URL(), first.URL())
-	}
-	mustExec(t, second.URL(), "insert into kept values ('x')")
-	mustStop(t, second)
-	<-first.Done()
-}
-
-func TestStalePidFilesDoNotStandInTheWay(t *testing.T) {
-	t.Parallel()
-	for name, pid := range map[string]int{"of a dead process": 1<<22 - 1, "of another program": os.Getpid(), "of root's first process": 1} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			dir := dataDir(t)
-			mustStop(t, mustStart(t, localdb.Options{DataDir: dir, Fast: true}))
-			content := fmt.Sprintf("%d\n%s/pg18\n1700000000\n5432\n/tmp\n127.0.0.1\n  1234 5\nready\n", pid, dir)
-			if err := os.WriteFile(pidPath(dir), []byte(content), 0o644); err != nil {
-				t.Fatal(err)
-			}
-			if s := mustStart(t, localdb.Options{DataDir: dir, Fast: true}); s.Adopted {
-				t.Error("it adopted a process that is no database")
-			}
-		})
-	}
-}
-
-func TestAKilledServerTellsAndRecovers(t *testing.T) {
-	t.Parallel()
-	dir := dataDir(t)
-	s := mustStart(t, localdb.Options{DataDir: dir})
-	mustExec(t, s.URL(), "create table kept (v text); insert into kept values ('yes')")
-	if err := syscall.Kill(serverPID(t, dir), syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	<-s.Done()
-	if s.Err() == nil {
-		t.Error("Err says nothing about an end by itself")
-	}
-	mustStop(t, s)
-	again := mustStart(t, localdb.Options{DataDir: dir})
-	if got := query(t, again.URL(), "select v from kept"); got != "yes" {
-		t.Errorf("got %q", got)
-	}
-}
-
-func TestASecondAppOnOneFolderIsRefused(t *testing.T) {
-	t.Parallel()
-	dir := dataDir(t)
-	s := mustStart(t, localdb.Options{DataDir: dir, Fast: true})
-	err := tryStart(t, localdb.Options{DataDir: dir, Fast: true})
-	wantRefused(t, err, "Another Scratchpaper", strconv.Itoa(os.Getpid()), dir)
-	if core.CodeOf(err) != core.Busy {
-		t.Errorf("code %s", core.CodeOf(err))
-	}
-	if got := query(t, s.URL(), "select 'fine'"); got != "fine" {
-		t.Error("the first one was disturbed")
-	}
-}
-
-func TestDataOfAnotherMajorVersionIsRefused(t *testing.T) {
-	t.Parallel()
-	dir := dataDir(t)
-	old := filepath.Join(dir, "pg17")
-	if err := os.Mkdir(old, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(old, "PG_VERSION"), []byte("17\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	wantRefused(t, tryStart(t, localdb.Options{DataDir: dir, Fast: true}), "PostgreSQL 17", "needs 18", old)
 }
 
 func TestALostPasswordFileIsNamed(t *testing.T) {

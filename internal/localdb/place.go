@@ -190,7 +190,7 @@ func (p place) give(path string) error {
 	return os.Lchown(path, p.owner.uid, p.owner.gid)
 }
 
-// makeSocketDir gives a private folder whose path is short enough for a socket address.
+// makeSocketDir gives a private, empty folder whose path is short enough for a socket address.
 func (p place) makeSocketDir() (string, error) {
 	dir := p.path("run")
 	if len(dir) > maxSocketDir {
@@ -199,7 +199,18 @@ func (p place) makeSocketDir() (string, error) {
 	if err := p.ownedDir(dir); err != nil {
 		return "", unavailable(err, "The database needs the folder %s for its socket and cannot use it. Remove it and start again.", dir)
 	}
+	p.socketDir = dir
+	p.clearSockets()
 	return dir, nil
+}
+
+// clearSockets removes what a killed server left, whose lock files would stand in the way if their numbers belong to other
+// processes now. The caller has made sure that no process works in the cluster.
+func (p place) clearSockets() {
+	left, _ := filepath.Glob(filepath.Join(p.socketDir, ".s.PGSQL.*"))
+	for _, l := range left {
+		_ = os.Remove(l) // Postgres says so, if it matters
+	}
 }
 
 func (p place) dropSocketDir() {

@@ -29,7 +29,7 @@ const (
 // left is a server that an earlier process left running.
 type left struct {
 	process   process
-	port      int
+	pid, port int
 	socketDir string
 }
 
@@ -63,11 +63,15 @@ func previous(ctx context.Context, p place, password string) (*left, error) {
 	for {
 		f, ok := readPIDFile(p.cluster())
 		alive := ok && isServer(f.pid, p.cluster())
-		if !alive && !inUse(p.cluster()) && !inUse(p.unfinished()) {
+		helper := max(inUse(p.cluster()), inUse(p.unfinished()))
+		if !alive && helper == 0 {
 			return nil, removeStale(p.cluster(), f, ok)
 		}
+		if !alive {
+			f.pid = helper
+		}
 		if alive && time.Since(since) > endingTime && accepts(ctx, p, f, password) {
-			return &left{process: adopt(f.pid, p.cluster()), port: f.port, socketDir: f.socketDir}, nil
+			return &left{process: adopt(f.pid, p.cluster()), pid: f.pid, port: f.port, socketDir: f.socketDir}, nil
 		}
 		if sleep(ctx, pollEvery) != nil {
 			return nil, cutShort(ctx, nil, "The database of an earlier start (process %d) in %s is still running and does not answer. End that process and start again.", f.pid, p.cluster())
@@ -87,26 +91,32 @@ func removeStale(cluster string, f pidFile, ok bool) error {
 	return nil
 }
 
-// isServer says whether the process lives and works in this cluster. A server's working directory is its cluster.
+// isServer says whether the process lives and is a Postgres that works in this cluster. A server's working directory is
+// its cluster; a person's shell may stand there too.
 func isServer(pid int, cluster string) bool {
-	if runtime.GOOS == "linux" {
-		dir, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid))
-		return err == nil && dir == cluster
+	if runtime.GOOS != "linux" {
+		out, err := exec.Command("ps", "-o", "command=", "-p", strconv.Itoa(pid)).Output()
+		return err == nil && strings.Contains(string(out), cluster)
 	}
-	out, err := exec.Command("ps", "-o", "command=", "-p", strconv.Itoa(pid)).Output()
-	return err == nil && strings.Contains(string(out), cluster)
+	dir, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid))
+	if err != nil || dir != cluster {
+		return false
+	}
+	exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+	return err == nil && strings.HasPrefix(filepath.Base(exe), "postgres")
 }
 
-// inUse says whether any process still works in the cluster: after kill -9 of a server its helpers live on for a
+// inUse names a process that still works in the cluster, or 0: after kill -9 of a server its helpers live on for a
 // moment and hold its shared memory.
-func inUse(cluster string) bool {
+func inUse(cluster string) int {
 	dirs, _ := filepath.Glob("/proc/[0-9]*/cwd")
 	for _, dir := range dirs {
-		if target, err := os.Readlink(dir); err == nil && target == cluster {
-			return true
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(dir)))
+		if err == nil && isServer(pid, cluster) {
+			return pid
 		}
 	}
-	return false
+	return 0
 }
 
 func accepts(ctx context.Context, p place, f pidFile, password string) bool {

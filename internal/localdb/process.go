@@ -65,7 +65,7 @@ func (c *child) err() error {
 	if c.stopping.Load() {
 		return nil
 	}
-	cause := fmt.Errorf("%v: %s", c.exit, c.words)
+	cause := fmt.Errorf("%v: %s", c.exit, c.words.end())
 	return unavailable(cause, "The database ended by itself. Start Scratchpaper again; what was saved is still there.")
 }
 
@@ -192,4 +192,11 @@ func (w *lastWords) String() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return strings.Join(w.lines, "\n")
+}
+
+// end is the last few lines, in one.
+func (w *lastWords) end() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return strings.Join(w.lines[max(0, len(w.lines)-3):], " ")
 }
