@@ -35,16 +35,17 @@ func NewGridColumn(c core.Column) GridColumn {
 		Target: c.Options.TargetTable,
 	}
 	if g.Width == 0 {
-		g.Width = max(defaultWidth(c.Type), min(mostTitle, titleRoom+letter*utf8.RuneCountInString(c.Title)), pillWidth(c.Options.Choices))
+		g.Width = max(defaultWidth(c.Type), min(mostTitle, titleRoom+bold*utf8.RuneCountInString(c.Title)), pillWidth(c.Options.Choices))
 	}
 	return g
 }
 
-// Measures of the grid's 13 px text: a letter's width, what stands beside a column's title (icon, menu, padding) and beside a
-// choice (pill, padding), and how wide either makes a column at most.
+// Measures of the grid's 13 px text: the width of a letter, of a bold one, what stands beside a column's title (icon, menu,
+// padding) and beside a choice (pill, padding), and how wide either makes a column at most.
 const (
 	letter    = 7
-	titleRoom = 52
+	bold      = 8
+	titleRoom = 56
 	pillRoom  = 40
 	mostTitle = 220
 	mostPill  = 240

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
@@ -299,6 +300,63 @@ func TestTheRecordPanelOpensEditsAndGivesTheFocusBack(t *testing.T) {
 	p.until("Esc closes it and the grid has the focus", `document.querySelector('#record-panel').dataset.open === 'false' && document.activeElement.id === 'grid'`)
 	p.open(fmt.Sprintf("%s/records/%d", s.address(), ids[4]))
 	p.until("it has an address of its own", `document.querySelector('.record-title')?.textContent === 'Kettle 4'`)
+}
+
+func TestADoubleClickEditsAndADragSelects(t *testing.T) {
+	t.Parallel()
+	s := mustShop(t, 30)
+	p, ids := mustPage(t, s.address()), s.ids(t)
+	p.do(chromedp.DoubleClick(chromedp.CSS(cell(3, s.col("price")))))
+	p.until("the editor is open on the cell", `document.activeElement.matches('.editor textarea') && document.activeElement.value === '29.00'`)
+	p.keys(kb.Escape)
+	p.do(chromedp.DoubleClick(chromedp.CSS(cell(4, s.col("status")))))
+	p.until("the choices are listed", `document.querySelectorAll('.editor-list li').length === 2`)
+	p.do(chromedp.Click(chromedp.CSS(`.editor-list li[data-value="live"]`)))
+	p.until("the choice is taken", `document.querySelector('`+cell(4, s.col("status"))+`').textContent === 'live' && !document.querySelector('.editor')`)
+	p.drag(cell(1, s.col("title")), cell(3, s.col("price")))
+	p.until("six cells are selected", `document.querySelector('#status-selected').textContent.startsWith('6 cells')`)
+	p.until("the choice arrived", `!document.querySelector('#status-outbox:not([hidden])')`)
+	if got := s.value(t, ids[4], "status"); got != "live" {
+		t.Errorf("the status is %s", got)
+	}
+}
+
+// drag moves the pointer with its button held from one element to another.
+func (p page) drag(from, to string) {
+	p.t.Helper()
+	at := func(selector string) (x, y float64) {
+		var box []float64
+		must(p.t, json.Unmarshal([]byte(p.get(`(({ x, y, width, height }) => [x + width / 2, y + height / 2])(document.querySelector('`+selector+`').getBoundingClientRect())`)), &box))
+		return box[0], box[1]
+	}
+	x, y := at(from)
+	tox, toy := at(to)
+	mouse := func(kind input.DispatchMouseEventType, x, y float64) {
+		_, err := chromedp.Call(p.ctx, input.DispatchMouseEvent, input.DispatchMouseEventParams{Type: kind, X: x, Y: y, Button: input.MouseButtonLeft, Buttons: 1, ClickCount: 1})
+		must(p.t, err)
+	}
+	mouse(input.DispatchMouseEventTypeMousePressed, x, y)
+	for i := range 5 {
+		part := float64(i+1) / 5
+		mouse(input.DispatchMouseEventTypeMouseMoved, x+(tox-x)*part, y+(toy-y)*part)
+	}
+	mouse(input.DispatchMouseEventTypeMouseReleased, tox, toy)
+}
+
+// What is typed after the button for a new record was pressed goes into the record; a space does not press the button again.
+func TestANewRecordTakesWhatIsTyped(t *testing.T) {
+	t.Parallel()
+	s := mustShop(t, 20)
+	p := mustPage(t, s.address())
+	p.do(chromedp.Click(chromedp.CSS(`[data-do="add"]`)))
+	p.until("the record is there and the grid has the focus", `document.querySelector('[data-pos="20"]') && document.activeElement.id === 'grid'`)
+	p.keys("Tall kettle" + kb.Enter)
+	p.until("it has its title", `document.querySelector('`+cell(20, s.col("title"))+`')?.textContent === 'Tall kettle'`)
+	table, err := s.TableByID(t.Context(), s.by, s.table.Ref())
+	must(t, err)
+	if *table.Counts.Created != 1 {
+		t.Errorf("%d records were made", *table.Counts.Created)
+	}
 }
 
 func TestFindAndReplaceSuggestsOverTheFilteredRows(t *testing.T) {

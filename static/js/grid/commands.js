@@ -221,13 +221,18 @@ export class Commands {
 	/** Makes a record at the end and goes there. */
 	async add() {
 		const { settings } = this.grid;
-		if (this.locked()) return;
+		if (this.#adding || this.locked()) return;
 		if (!settings.creatable) return toast('info', settings.whyNoNew || 'This table takes no new records.');
+		this.#adding = true;
 		await this.send('records', {}, 'New record', [], () => {
 			const first = this.grid.columns.shown.findIndex((c) => c.writable);
 			this.selection.go(this.grid.total - 1, Math.max(0, first));
+			this.grid.el.focus({ preventScroll: true }); // what is typed next goes into the record, not to the button
 		});
+		this.#adding = false;
 	}
+
+	#adding = false;
 
 	/** Copies the selected records. */
 	async duplicate() {

@@ -13,6 +13,7 @@ import { ROW } from './window.js';
 
 const LONG = new Set(['longtext', 'markdown', 'json']);
 const PLAIN = new Set(['text', 'number', 'url', 'email', 'date']);
+const LIST = 230; // px that the list of values takes at most
 const SEARCH_MS = 120; // between what is typed and asking for records that are called so
 const HINTS = /** @type {Record<string, string>} */ ({ date: '2026-11-24', datetime: '2026-11-24T10:30:00Z', localtime: '2026-11-24 10:30', choices: 'one, two', url: 'https://', images: 'https://…, https://…' });
 
@@ -54,6 +55,7 @@ export class Editor {
 	 */
 	open(row, col, how = {}) {
 		const column = this.grid.columns.shown[col];
+		this.grid.window.reveal(row, col);
 		const cell = this.grid.window.cell(row, col);
 		const record = this.grid.idAt(row);
 		if (!cell || record === undefined || !column) return;
@@ -151,6 +153,9 @@ export class Editor {
 		const left = place.col === 0 ? Math.max(columns.lefts[0], this.grid.el.scrollLeft + columns.numbers) : columns.lefts[place.col];
 		const offset = window.height <= 30_000_000 ? 0 : window.top - this.grid.el.scrollTop;
 		this.#box.style.transform = `translate(${left}px, ${place.row * ROW - offset}px)`;
+		// Near the lower edge the list of values and the reason stand over the cell.
+		const below = this.grid.el.clientHeight - window.head.offsetHeight - (place.row * ROW - window.top) - ROW - window.covered;
+		this.#box.classList.toggle('is-above', below < LIST);
 		this.#box.style.minWidth = `${Math.max(columns.widthOf(place.col) + 1, LONG.has(place.column.type) ? 320 : 0)}px`;
 	}
 

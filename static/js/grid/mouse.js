@@ -11,6 +11,8 @@ const EDGE = 6; // px around a column's right edge that resize it
 
 /** @typedef {import('./selection.js').Place} Place */
 
+const DRAG = 4; // px that the pointer moves before it drags
+
 export class Mouse {
 	/** @type {((event: PointerEvent) => void) | undefined} */
 	#moving;
@@ -19,6 +21,7 @@ export class Mouse {
 	#scroller = 0;
 	/** @type {PointerEvent | undefined} */
 	#last;
+	#began = { x: 0, y: 0 };
 
 	/** @param {import('./main.js').App} app */
 	constructor(app) {
@@ -26,7 +29,7 @@ export class Mouse {
 		const { el } = app.grid;
 		el.addEventListener('pointerdown', (event) => this.#down(event));
 		el.addEventListener('pointermove', (event) => this.#move(event));
-		el.addEventListener('pointerup', (event) => this.#up(event));
+		window.addEventListener('pointerup', (event) => this.#up(event)); // also where it was not captured yet
 		el.addEventListener('pointercancel', (event) => this.#up(event));
 		el.addEventListener('dblclick', (event) => this.#double(event));
 		el.addEventListener('click', (event) => this.#click(event));
@@ -97,7 +100,7 @@ export class Mouse {
 	 */
 	#drag(event, drag) {
 		event.preventDefault();
-		this.app.grid.el.setPointerCapture(event.pointerId);
+		this.#began = { x: event.clientX, y: event.clientY };
 		this.#moving = drag.move;
 		this.#ending = drag.end;
 	}
@@ -105,6 +108,9 @@ export class Mouse {
 	/** @param {PointerEvent} event */
 	#move(event) {
 		if (!this.#moving) return this.#hover(event);
+		// Not before it really moves: clicks and double clicks of a captured pointer go to the grid and not to the cell.
+		if (Math.hypot(event.clientX - this.#began.x, event.clientY - this.#began.y) < DRAG && !this.#last) return;
+		this.app.grid.el.setPointerCapture(event.pointerId);
 		this.#last = event;
 		this.#moving(event);
 		if (!this.#scroller) this.#scroller = window.setInterval(() => this.#creep(), 40);
@@ -127,6 +133,7 @@ export class Mouse {
 
 	/** @param {PointerEvent} event */
 	#up(event) {
+		if (!this.#moving) return;
 		clearInterval(this.#scroller);
 		this.#scroller = 0;
 		const end = this.#ending;
