@@ -3,6 +3,7 @@ package handlers
 import (
 	"context"
 	"net/http"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 )
@@ -77,6 +78,7 @@ func (s *Server) operations() []operation {
 		{post, pl + "/retry", "Send planned and failed records again", s.postRetry, nil, nil, http.StatusAccepted},
 		{post, pl + "/revert", "Make the inverse plan", s.postRevert, nil, nil, http.StatusCreated},
 		{post, pl + "/items/:item/settle", "Say what became of an unknown record", s.postSettleItem, settleItemBody{}, nil, 0},
+		{post, "/imports", "A file into a new snapshot; preview=true only looks", s.postImport, importForm{}, []string{"preview"}, http.StatusCreated},
 		{get, "/jobs", "The jobs, newest first", s.listJobs, nil, []string{"snapshot", "open", "limit", "after"}, 0},
 		{get, "/jobs/:job", "One job with its progress", s.getJob, nil, nil, 0},
 		{post, "/jobs/:job/cancel", "Stop a job at its next step; what it did stays", s.postCancel, nil, nil, 0},
@@ -88,7 +90,7 @@ func (s *Server) operations() []operation {
 func (s *Server) apiRoutes(e *echo.Echo) {
 	g := e.Group("/api/v1")
 	for _, o := range s.operations() {
-		if o.method == http.MethodPost {
+		if o.method == http.MethodPost && !strings.HasSuffix(o.path, "/imports") { // an upload is not read twice
 			g.Add(o.method, o.path, o.answer, s.once)
 			continue
 		}

@@ -11,19 +11,14 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"scratchpaper/internal/core"
-	"scratchpaper/store"
 )
 
 // once answers a request that carries an Idempotency-Key a second time as the first time, without doing it again. What
 // changed nothing (busy, refused, not found) is not kept, so that it can be tried again.
 func (s *Server) once(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		key := c.Request().Header.Get("Idempotency-Key")
-		if key == "" {
+		if c.Request().Header.Get(idempotencyKey) == "" {
 			return next(c)
-		}
-		if len(key) > 255 {
-			return core.Errorf(core.Malformed, "An Idempotency-Key has at most 255 characters.")
 		}
 		body, err := io.ReadAll(c.Request().Body)
 		if err != nil {
@@ -31,24 +26,39 @@ func (s *Server) once(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		c.Request().Body = io.NopCloser(bytes.NewReader(body))
 		sum := sha256.Sum256(body)
-		known, err := s.store.BeginOnce(ctxOf(c), actor(c), key, c.Request().Method+" "+c.Request().URL.Path, sum[:])
-		if err != nil {
-			return err
-		}
-		return s.runOnce(c, next, key, known)
+		return s.onceOf(c, sum[:], func() error { return next(c) })
 	}
 }
 
-func (s *Server) runOnce(c echo.Context, next echo.HandlerFunc, key string, known store.Once) error {
+const idempotencyKey = "Idempotency-Key"
+
+// onceOf is once for a request whose body has been read: sum stands for it.
+func (s *Server) onceOf(c echo.Context, sum []byte, next func() error) error {
+	key := c.Request().Header.Get(idempotencyKey)
+	if key == "" {
+		return next()
+	}
+	if len(key) > 255 {
+		return core.Errorf(core.Malformed, "An Idempotency-Key has at most 255 characters.")
+	}
+	key = actor(c).Person + " " + key // people who happen to choose the same key do not meet
+	known, err := s.store.BeginOnce(ctxOf(c), actor(c), key, c.Request().Method+" "+c.Request().URL.RequestURI(), sum)
+	if err != nil {
+		return err
+	}
 	switch {
 	case known.Done:
 		return c.Blob(known.Status, echo.MIMEApplicationJSON, known.Body)
 	case known.Stale:
 		return core.Errorf(core.Conflict, "This was interrupted, and whether it was done is not known. Look at the history before you do it again.")
 	}
+	return s.runOnce(c, next, key)
+}
+
+func (s *Server) runOnce(c echo.Context, next func() error, key string) error {
 	answer := &keptAnswer{ResponseWriter: c.Response().Writer}
 	c.Response().Writer = answer
-	err := next(c)
+	err := next()
 	c.Response().Writer = answer.ResponseWriter
 	// The browser may have gone; what was done is kept all the same.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctxOf(c)), 5*time.Second)
