@@ -9,6 +9,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"scratchpaper/internal/core"
+	"scratchpaper/internal/expr"
 	"scratchpaper/store"
 )
 
@@ -115,12 +116,24 @@ func (w *whereBody) where(t store.Table) (store.Where, error) {
 	if w == nil {
 		return store.Where{}, nil
 	}
+	if f := strings.TrimSpace(w.Filter); f != "" && f != "true" && t.ID != "" {
+		if _, err := expr.CompileFilter(f, t.Columns); err != nil {
+			return store.Where{}, core.FieldErrorf("/where/filter", "%s", core.SentenceOf(err))
+		}
+	}
+	// An empty list chooses nothing; one that is not given does not narrow.
 	out := store.Where{Filter: w.Filter, Records: w.Records, Group: w.Group}
+	if w.IDs != nil {
+		out.IDs = []int64{}
+	}
+	if w.Columns != nil {
+		out.Columns = []int{}
+	}
 	for _, id := range w.IDs {
 		out.IDs = append(out.IDs, int64(id))
 	}
 	for i, slug := range w.Columns {
-		if slug == "_record" {
+		if slug == recordSlug {
 			out.Columns = append(out.Columns, core.RecordColumn)
 			continue
 		}

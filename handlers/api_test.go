@@ -335,3 +335,26 @@ func TestTablesAndColumnsAreAddedOverTheAPI(t *testing.T) {
 	}
 	s.call(t, "POST", "/snapshots/snp_x/tables", more(kettles, `"title"`), 404)
 }
+
+func TestAnEmptyListInAWhereChoosesNothing(t *testing.T) {
+	t.Parallel()
+	s := mustShop(t, 2)
+	s.call(t, "POST", s.path+"/changes", `{"as": "suggestion", "changes": [{"op": "set", "record": 1, "values": {"price": 5}}, {"op": "set", "record": 2, "values": {"title": "x"}}]}`, 200)
+	for _, where := range []string{`{"filter": "true", "ids": []}`, `{"filter": "true", "records": []}`, `{"filter": "true", "columns": []}`} {
+		if o := s.call(t, "POST", s.path+"/suggestions/reject", `{"where": `+where+`}`, 200); o["cells"] != 0.0 {
+			t.Errorf("%s rejects %v", where, o)
+		}
+	}
+	if o := s.call(t, "POST", s.path+"/aggregate", `{"where": {"filter": "true", "records": []}}`, 200); o["count"] != 0.0 {
+		t.Errorf("no records are %v", o)
+	}
+	if o := s.call(t, "POST", s.path+"/suggestions/reject", `{"where": {"ids": ["sug_2"], "columns": ["title"]}}`, 200); o["cells"] != 1.0 {
+		t.Errorf("one suggestion is %v", o)
+	}
+	for where, want := range map[string]string{`{}`: "/where", `{"ids": ["nope"]}`: "/where/ids", `{"columns": ["title", "nope"]}`: "/where/columns/1", `{"batch": "x"}`: "/where/batch", `{"filter": "price <"}`: "/where/filter"} {
+		a := s.api(t, "", "POST", s.path+"/suggestions/reject", `{"where": `+where+`}`)
+		if got := field(a.object(t), "errors", 0, "pointer"); a.status != 422 || got != want {
+			t.Errorf("%s: %d %s, want %s", where, a.status, a.body, want)
+		}
+	}
+}
