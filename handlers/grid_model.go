@@ -14,6 +14,9 @@ func gridModel(frame views.Page, sn store.Snapshot, t store.Table, by core.Actor
 		CanEdit: by.Role >= core.Editor, CanPublish: by.Role >= core.Publisher,
 		Creatable: t.Creatable, WhyNoNew: t.WhyNoNew, Deletable: t.Deletable, WhyNoDel: t.WhyNoDel,
 	}
+	if t.Connection != "" {
+		p.AddTables = "/snapshots/new?connection=" + t.Connection + "&into=" + sn.ID
+	}
 	for _, tab := range sn.Tables {
 		p.Tabs = append(p.Tabs, views.GridTab{ID: tab.ID, Title: tab.Title, Counts: tab.Counts, Active: tab.ID == t.ID})
 	}

@@ -130,6 +130,34 @@ func TestASnapshotTakesTheChosenColumnsAndTheKey(t *testing.T) {
 	s.post(t, "/connections/"+con+"/delete", nil).is(t, 409, "Spring")
 }
 
+func TestMoreColumnsAreTakenIntoASnapshotThatIsThere(t *testing.T) {
+	t.Parallel()
+	s := mustSite(t)
+	con := s.mustConnect(t)
+	table, err := s.remoteTable(t, con, "kettles")
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := s.post(t, "/snapshots", url.Values{"connection": {con}, "name": {"Spring"}, "table": {table.id}, "column-" + table.index: {"title"}}).header.Get("Location")
+	id := strings.TrimPrefix(made, "/snapshots/")
+	s.get(t, "/snapshots/new?connection="+con+"&into="+id).is(t, 200, "Add tables to Spring", "in this snapshot", `value="title" checked disabled`, `value="price" checked>`)
+	form := url.Values{"connection": {con}, "into": {id}}
+	s.post(t, "/snapshots", form).is(t, 422, "Choose at least one table.", "Add tables to Spring")
+	form["table"], form["column-"+table.index] = []string{table.id}, []string{"price"}
+	a := s.post(t, "/snapshots", form)
+	a.is(t, 303)
+	if at := a.header.Get("Location"); !strings.HasPrefix(at, "/jobs/") {
+		t.Errorf("it leads to %s", at)
+	}
+	sn, err := s.store.SnapshotByID(t.Context(), s.by, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(sn.Tables) != 1 || len(sn.Tables[0].Columns) != 3 {
+		t.Errorf("the snapshot has %+v", sn.Tables)
+	}
+}
+
 type remoteChoice struct{ id, index string }
 
 // remoteTable finds a table in the list to choose from.

@@ -20,7 +20,10 @@ func (s *Server) newSnapshot(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	v := newSnapshotView(con)
+	v, err := s.newSnapshotView(ctx, by, con, c.QueryParam("into"))
+	if err != nil {
+		return err
+	}
 	status := http.StatusOK
 	tables, err := s.remoteTables(ctx, by, con.ID)
 	if err != nil {
@@ -30,19 +33,57 @@ func (s *Server) newSnapshot(c echo.Context) error {
 		}
 		status, v.Error, v.Retry = statusOf(e.Code), e.Sentence, c.Request().URL.RequestURI()
 	}
-	v.Tables = tableChoices(tables, nil)
+	v.Tables = withoutThere(tableChoices(tables, nil), v.There)
 	return s.answerNewSnapshot(c, status, v)
 }
 
-func newSnapshotView(con store.Connection) views.NewSnapshotView {
-	return views.NewSnapshotView{
+// newSnapshotView makes the page of a connection's tables; into is the snapshot that they are added to, "" makes a new one.
+func (s *Server) newSnapshotView(ctx context.Context, by core.Actor, con store.Connection, into string) (views.NewSnapshotView, error) {
+	v := views.NewSnapshotView{
 		ID: con.ID, Connection: views.Link{Text: con.Name, Address: "/connections/" + con.ID},
 		Name: views.Field{Name: "name", Label: "Name of the snapshot", Value: con.Name, Required: true},
 	}
+	if into == "" {
+		return v, nil
+	}
+	sn, err := s.store.SnapshotByID(ctx, by, into)
+	if err != nil {
+		return v, err
+	}
+	v.Into, v.IntoID, v.There = views.Link{Text: sn.Name, Address: "/snapshots/" + sn.ID}, sn.ID, map[string]map[string]bool{}
+	for _, t := range sn.Tables {
+		if t.Connection != con.ID {
+			continue
+		}
+		fields := map[string]bool{}
+		for _, c := range t.Columns {
+			fields[c.RemoteID] = true
+		}
+		v.There[t.RemoteID] = fields
+	}
+	return v, nil
+}
+
+// withoutThere marks what is in the snapshot already: it cannot be chosen again.
+func withoutThere(list []views.TableChoice, there map[string]map[string]bool) []views.TableChoice {
+	for i := range list {
+		t := &list[i]
+		fields, ok := there[t.ID]
+		if !ok {
+			continue
+		}
+		t.There, t.Chosen = true, false
+		for j := range t.Columns {
+			c := &t.Columns[j]
+			c.There = fields[c.ID]
+			t.More = t.More || !c.There
+		}
+	}
+	return list
 }
 
 func (s *Server) answerNewSnapshot(c echo.Context, status int, v views.NewSnapshotView) error {
-	p, err := s.page(c, "Take a snapshot", "snapshots")
+	p, err := s.page(c, v.Title(), "snapshots")
 	if err != nil {
 		return err
 	}
@@ -117,17 +158,20 @@ func (s *Server) createSnapshot(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	v, err := s.newSnapshotView(ctx, by, con, c.FormValue("into"))
+	if err != nil {
+		return err
+	}
 	chosen := chosenIn(c, tables)
-	sn, err := s.takeSnapshot(ctx, by, con.ID, c.FormValue("name"), tables, chosen)
+	address, err := s.takeTables(ctx, by, con.ID, v.IntoID, c.FormValue("name"), tables, chosen)
 	if err == nil {
-		return see(c, "/snapshots/"+sn.ID)
+		return see(c, address)
 	}
 	e := ours(err)
 	if e.Code != core.Invalid {
 		return err
 	}
-	v := newSnapshotView(con)
-	v.Name.Value, v.Tables, v.Error = c.FormValue("name"), tableChoices(tables, &chosen), e.Sentence
+	v.Name.Value, v.Tables, v.Error = c.FormValue("name"), withoutThere(tableChoices(tables, &chosen), v.There), e.Sentence
 	if len(e.Fields) > 0 && e.Fields[0].Pointer == "/name" {
 		v.Name.Error, v.Error = e.Sentence, ""
 	}
@@ -151,7 +195,8 @@ func chosenIn(c echo.Context, tables []connectors.Table) choice {
 	return ch
 }
 
-func (s *Server) takeSnapshot(ctx context.Context, by core.Actor, connection, name string, tables []connectors.Table, ch choice) (store.Snapshot, error) {
+// takeTables takes the chosen tables into a new snapshot, or into one that is there, and says where to look.
+func (s *Server) takeTables(ctx context.Context, by core.Actor, connection, into, name string, tables []connectors.Table, ch choice) (string, error) {
 	var chosen []chosenTable
 	for _, t := range tables {
 		if !ch.tables[t.ID] {
@@ -164,14 +209,18 @@ func (s *Server) takeSnapshot(ctx context.Context, by core.Actor, connection, na
 		chosen = append(chosen, chosenTable{Connection: connection, Remote: t, Fields: fields})
 	}
 	if len(chosen) == 0 {
-		return store.Snapshot{}, core.FieldErrorf("/tables", "Choose at least one table.")
+		return "", core.FieldErrorf("/tables", "Choose at least one table.")
 	}
 	n, err := snapshotOf(name, chosen)
 	if err != nil {
-		return store.Snapshot{}, err
+		return "", err
+	}
+	if into != "" {
+		job, err := s.store.AddTables(ctx, by, into, n.Tables)
+		return "/jobs/" + job.ID, err
 	}
 	sn, _, err := s.store.CreateSnapshot(ctx, by, n)
-	return sn, err
+	return "/snapshots/" + sn.ID, err
 }
 
 // showSnapshot goes to the snapshot's first table.

@@ -148,6 +148,7 @@ type GridPage struct {
 	SnapshotName string
 	Table        string
 	TableTitle   string
+	AddTables    string // address where more of the service is taken into the snapshot; "" for files
 	Tabs         []GridTab
 	Columns      []GridColumn
 	Filter       string

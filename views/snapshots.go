@@ -5,11 +5,29 @@ import "scratchpaper/internal/core"
 // NewSnapshotView is the page where tables and columns are chosen.
 type NewSnapshotView struct {
 	Connection Link
-	ID         string // of the connection
+	ID         string                     // of the connection
+	Into       Link                       // the snapshot that tables are added to; empty for a new one
+	IntoID     string                     //
+	There      map[string]map[string]bool // remote tables that are in it, with their fields
 	Name       Field
 	Tables     []TableChoice
 	Error      string
 	Retry      string // address that lists the tables again, when the service did not answer
+}
+
+// Title names the page.
+func (v NewSnapshotView) Title() string {
+	if v.IntoID != "" {
+		return "Add tables to " + v.Into.Text
+	}
+	return "Take a snapshot"
+}
+
+func (v NewSnapshotView) sentence() string {
+	if v.IntoID != "" {
+		return "Choose more tables, or more columns of those that are in it. Edits stay as they are."
+	}
+	return "Choose what to copy. Keys come along by themselves. Nothing is changed at the service."
 }
 
 // Readable counts the tables that can be taken.
@@ -31,6 +49,8 @@ type TableChoice struct {
 	Records  int64 // -1 is unknown
 	Readable bool
 	Chosen   bool
+	There    bool     // it is in the snapshot already
+	More     bool     // with There: some of its columns are not
 	Notes    []string // why something cannot be done
 	Columns  []ColumnChoice
 }
@@ -54,6 +74,7 @@ type ColumnChoice struct {
 	Writable bool
 	Why      string // why it cannot be changed
 	Key      bool   // part of the key: always taken
+	There    bool   // it is in the snapshot already
 	Chosen   bool
 }
 
@@ -90,6 +111,9 @@ func recordsText(n int64) string {
 	}
 	return Number(n)
 }
+
+// fixed says whether the table cannot be chosen.
+func (t TableChoice) fixed() bool { return !t.Readable || t.There && !t.More }
 
 func columnsText(t TableChoice) string {
 	return Number(int64(t.ChosenColumns())) + " of " + Counted(int64(len(t.Columns)), "column", "columns")
