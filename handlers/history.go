@@ -25,7 +25,7 @@ func (s *Server) showHistory(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	batches, err := s.store.History(ctx, by, sn.ID, before, batchesShown+1)
+	batches, err := s.store.Acts(ctx, by, sn.ID, before, batchesShown+1)
 	if err != nil {
 		return err
 	}

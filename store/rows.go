@@ -246,6 +246,31 @@ func (s *Store) History(ctx context.Context, by core.Actor, snapshot string, bef
 	return pgx.CollectRows(rows, scanBatch)
 }
 
+// Acts is History as people think of it: what a publish took over into the rows, piece by piece, is one act with the sum of
+// its counts, under the id of its newest batch. Codes: NotFound.
+func (s *Store) Acts(ctx context.Context, by core.Actor, snapshot string, before int64, limit int) ([]Batch, error) {
+	snap, err := s.SnapshotByID(ctx, by, snapshot)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.pool.Query(ctx, `with pieces as (select b.id, b.cells, b.records, case when b.kind = 'publish' and lag(b.kind) over w = b.kind
+				and lag(b.table_id) over w = b.table_id and lag(b.person_id) over w = b.person_id then 0 else 1 end as first
+			from `+ident(snap.Schema, "_batches")+` b where b.cells > 0 or b.records > 0 or b.suggested > 0 window w as (order by b.id)),
+		acts as (select max(id) as id, sum(cells) as cells, sum(records) as records
+			from (select p.*, sum(first) over (order by id) as act from pieces p) p group by act)
+		select b.*, acts.cells::bigint, acts.records::bigint from (`+batchSelect(snap.Schema)+`) b join acts on acts.id = b.id
+		where $1 = 0 or b.id < $1 order by b.id desc limit $2`, dynamic, before, limit)
+	if err != nil {
+		return nil, fmt.Errorf("acts: %w", err)
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Batch, error) {
+		var b Batch
+		err := row.Scan(append(batchFields(&b), &b.Cells, &b.Records)...)
+		b.Undoable = b.UndoneBy == 0 && undoable(b.Kind)
+		return b, err
+	})
+}
+
 // BatchByID gives one batch. Codes: NotFound.
 func (s *Store) BatchByID(ctx context.Context, by core.Actor, snapshot string, id int64) (Batch, error) {
 	snap, err := s.SnapshotByID(ctx, by, snapshot)
@@ -268,15 +293,20 @@ func batchTx(ctx context.Context, q querier, schema string, id int64) (Batch, er
 func batchSelect(schema string) string {
 	batches := ident(schema, "_batches")
 	return `
-		select b.id, b.table_id, b.who, b.person_id, b.at, b.kind, b.label, b.cells, b.records, b.suggested, coalesce(b.undoes, 0),
+		select b.id, b.table_id, b.who, b.person_id, b.at, b.kind, b.label, b.cells, b.records, b.suggested, coalesce(b.undoes, 0) as undoes,
 			coalesce((select u.id from ` + batches + ` u where u.undoes = b.id
-				and not exists (select 1 from ` + batches + ` v where v.undoes = u.id) order by u.id desc limit 1), 0)
+				and not exists (select 1 from ` + batches + ` v where v.undoes = u.id) order by u.id desc limit 1), 0) as undone_by
 		from ` + batches + ` b`
+}
+
+// batchFields are where the columns of batchSelect go.
+func batchFields(b *Batch) []any {
+	return []any{&b.ID, &b.Table, &b.Who, &b.Person, &b.When, &b.Kind, &b.Label, &b.Cells, &b.Records, &b.Suggested, &b.Undoes, &b.UndoneBy}
 }
 
 func scanBatch(row pgx.CollectableRow) (Batch, error) {
 	var b Batch
-	err := row.Scan(&b.ID, &b.Table, &b.Who, &b.Person, &b.When, &b.Kind, &b.Label, &b.Cells, &b.Records, &b.Suggested, &b.Undoes, &b.UndoneBy)
+	err := row.Scan(batchFields(&b)...)
 	b.Undoable = b.UndoneBy == 0 && undoable(b.Kind)
 	return b, err
 }
