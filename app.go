@@ -12,8 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -49,6 +47,7 @@ type app struct {
 	guard   httpx.Guard
 	list    []connectors.Connector
 	closers []func()
+	fault   func(point string) // nil outside of tests
 }
 
 // close stops everything in reverse.
@@ -62,7 +61,7 @@ func (a *app) later(f func()) { a.closers = append(a.closers, f) }
 
 // open starts database, Redis and store. Call close in any case.
 func open(ctx context.Context, cfg config.Config, log *slog.Logger) (*app, error) {
-	a := &app{cfg: cfg, log: log, list: list.All(), guard: httpx.Guard{AllowPrivate: true}}
+	a := &app{cfg: cfg, log: log, list: list.All(), guard: httpx.Guard{AllowPrivate: true}, fault: faultPoint(cfg.Fault)}
 	databaseURL := cfg.DatabaseURL
 	if databaseURL == "" {
 		local, err := localdb.Start(ctx, localdb.Options{DataDir: cfg.DataDir, Binaries: cfg.PostgresBinaries, Log: log})
@@ -132,7 +131,7 @@ func (a *app) openStore(ctx context.Context, databaseURL string) error {
 		return fmt.Errorf("static files: %w", err)
 	}
 	a.hub = events.New(a.redis, a.log, events.Version(version))
-	options := store.Options{Pool: pool, Notifier: a.hub, Sealer: box, Log: a.log}
+	options := store.Options{Pool: pool, Notifier: a.hub, Sealer: box, Log: a.log, Fault: a.fault}
 	if a.cfg.RedisURL != "" {
 		options.Redis = a.redis
 	}
@@ -248,35 +247,10 @@ func (a *app) startJobs(ctx context.Context) error {
 	}
 	t := jobs.DefaultTimings().Scaled(a.cfg.Lease)
 	a.runner = jobs.New(jobs.Options{Store: a.store, Redis: a.redis, Dial: a.guard.Dial, Settings: a.settings, Timings: t, Workers: a.cfg.Workers, Log: a.log,
-		Fault: faultPoint(a.cfg.Fault)})
+		Fault: a.fault})
 	a.store.SetWaker(a.runner.Wake)
 	a.later(a.runner.Stop)
 	return a.runner.Start()
-}
-
-// faultPoint ends the process the n-th time that a job comes to a named point ("name:n"), for tests of durability.
-func faultPoint(setting string) func(string) {
-	if setting == "" {
-		return nil
-	}
-	name, times, _ := strings.Cut(setting, ":")
-	n, err := strconv.Atoi(times)
-	if err != nil {
-		n = 1
-	}
-	var mu sync.Mutex
-	return func(point string) {
-		mu.Lock()
-		defer mu.Unlock()
-		if point != name {
-			return
-		}
-		if n--; n == 0 {
-			p, _ := os.FindProcess(os.Getpid()) // always found on Unix
-			_ = p.Kill()
-			select {}
-		}
-	}
 }
 
 // serve runs the web app until it is told to stop.

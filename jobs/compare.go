@@ -99,8 +99,10 @@ func (b *batch) lookUp(reader connectors.BatchReader, ids []string, into map[str
 	}
 	for part := range slices.Chunk(ids, size) {
 		ctx, cancel := b.Request()
+		b.o.Fault("publish.look")
 		records, err := reader.Current(ctx, b.remote, fields, part)
 		cancel()
+		b.o.Fault("publish.looked")
 		if err != nil {
 			return err
 		}

@@ -326,6 +326,7 @@ func (rt *remoteReading) nextPage() error {
 	began := time.Now()
 	ctx, cancel := rt.Request()
 	defer cancel()
+	rt.o.Fault("download.ask")
 	page, err := rt.session.Read(ctx, connectors.ReadRequest{Table: rt.remote, Fields: rt.fields(), Checkpoint: rt.st.At, Limit: rt.size})
 	if err != nil {
 		return err

@@ -16,11 +16,12 @@ import (
 
 // importState is the checkpoint: how much of the file is in, and what did not fit.
 type importState struct {
-	Records int64        `json:"records,omitempty"` // of the file that are in the table
-	Total   *int64       `json:"total,omitempty"`   // records in the file, once they are counted
-	Batch   int64        `json:"batch,omitempty"`   // in the history
-	Misfits int64        `json:"misfits,omitempty"`
-	First   []importNote `json:"first,omitempty"`
+	Records int64           `json:"records,omitempty"` // of the file that are in the table
+	Total   *int64          `json:"total,omitempty"`   // records in the file, once they are counted
+	Batch   int64           `json:"batch,omitempty"`   // in the history
+	Misfits int64           `json:"misfits,omitempty"`
+	First   []importNote    `json:"first,omitempty"`
+	Report  *csvfile.Report `json:"report,omitempty"` // once everything is in: the file is not needed any more
 }
 
 // importNote names a value that was left empty since it does not fit its column.
@@ -58,26 +59,43 @@ func importFile(run *Run) (any, error) {
 	if err := im.load(); err != nil {
 		return nil, err
 	}
+	if im.st.Report == nil {
+		if report, err := im.read(); err != nil {
+			return im.result(report), err
+		}
+	}
+	im.o.Fault("import.ended")
+	if err := im.o.Store.DeleteUpload(im.ctx, im.By, im.args.Upload); err != nil && core.CodeOf(err) != core.NotFound {
+		return nil, err
+	}
+	im.o.Fault("import.dropped")
+	return im.result(*im.st.Report), nil
+}
+
+// read brings the rest of the file in and notes that it is complete.
+func (im *importing) read() (report csvfile.Report, err error) {
 	if im.st.Total == nil {
 		if err := im.count(); err != nil {
-			return nil, err
+			return report, err
 		}
 	}
 	im.progress(true)
-	var report csvfile.Report
-	err := im.open(func(r *csvfile.Reader) error {
+	err = im.open(func(r *csvfile.Reader) error {
 		err := im.fill(r)
 		report = r.Report()
 		return err
 	})
 	if err != nil {
-		return im.result(report), err
+		return report, err
 	}
-	if err := im.o.Store.EndDownload(im.ctx, im.Job, im.table, nil, nil, im.st); err != nil {
-		return nil, err
+	im.o.Fault("import.complete")
+	next := im.st
+	next.Report = &report
+	if err := im.o.Store.EndDownload(im.ctx, im.Job, im.table, nil, nil, next); err != nil {
+		return report, err
 	}
-	im.o.Fault("import.ended")
-	return im.result(report), im.o.Store.DeleteUpload(im.ctx, im.By, im.args.Upload)
+	im.st = next
+	return report, nil
 }
 
 func (im *importing) load() (err error) {

@@ -109,7 +109,7 @@ func TestAnEditOfAFilesTableKeepsWhatWasImported(t *testing.T) {
 
 func TestAnImportGoesOnExactlyWhereItsWorkerDied(t *testing.T) {
 	t.Parallel()
-	for _, point := range []string{"import.page", "import.ended"} {
+	for _, point := range []string{"import.page", "import.complete", "import.ended", "import.dropped"} {
 		t.Run(point, func(t *testing.T) {
 			t.Parallel()
 			l := mustLibrary(t, nil)

@@ -57,6 +57,7 @@ func (rt *remoteReading) versionsPage(vr connectors.VersionReader, br connectors
 func (rt *remoteReading) versions(vr connectors.VersionReader) (connectors.Page, error) {
 	ctx, cancel := rt.Request()
 	defer cancel()
+	rt.o.Fault("refresh.ask")
 	return vr.Versions(ctx, connectors.ReadRequest{Table: rt.remote, Checkpoint: rt.st.At, Limit: versionPage, KeysOnly: true})
 }
 
@@ -66,7 +67,10 @@ func (rt *remoteReading) current(br connectors.BatchReader, fields, ids []string
 	}
 	ctx, cancel := rt.Request()
 	defer cancel()
-	return br.Current(ctx, rt.remote, fields, ids)
+	rt.o.Fault("refresh.look")
+	records, err := br.Current(ctx, rt.remote, fields, ids)
+	rt.o.Fault("refresh.looked")
+	return records, err
 }
 
 // lookupSize is how many records one Current asks for.
@@ -210,7 +214,9 @@ func (rt *remoteReading) sweep() error {
 func (rt *remoteReading) sweepPage() error {
 	ctx, cancel := rt.Request()
 	defer cancel()
+	rt.o.Fault("refresh.sweep")
 	page, err := rt.session.Read(ctx, connectors.ReadRequest{Table: rt.remote, Checkpoint: rt.st.At, Limit: versionPage, KeysOnly: true})
+	rt.o.Fault("refresh.swept")
 	if err != nil {
 		return err
 	}

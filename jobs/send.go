@@ -112,7 +112,9 @@ func (b *batch) reserve() error {
 	}
 	ctx, cancel := b.Request()
 	defer cancel()
+	b.o.Fault("publish.reserve")
 	ids, err := c.Reserve(ctx, b.remote, len(need))
+	b.o.Fault("publish.reserved")
 	if err != nil || ids == nil {
 		return err
 	}

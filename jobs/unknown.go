@@ -93,6 +93,7 @@ func (b *batch) judgeCreates() ([]store.ItemOutcome, error) {
 	}
 	ctx, cancel := b.Request()
 	defer cancel()
+	b.o.Fault("publish.recognise")
 	found, err := rec.Recognise(ctx, b.remote, writes)
 	if err != nil {
 		return nil, err

@@ -35,7 +35,7 @@ func (s *Store) AddTables(ctx context.Context, by core.Actor, snapshot string, l
 	}
 	var job Job
 	var widened []moreColumns
-	err := s.tx(ctx, by, func(tx pgx.Tx) (err error) {
+	err := s.tx(atPoint(ctx, "tables.add"), by, func(tx pgx.Tx) (err error) {
 		var name string
 		err = tx.QueryRow(ctx, `select name from snapshots where org_id = $1 and id = $2 for no key update`, by.Org, snapshot).Scan(&name)
 		if err != nil {

@@ -136,7 +136,7 @@ func (s *Store) DoLater(ctx context.Context, by core.Actor, snapshot string, b B
 		return Job{}, err
 	}
 	var j Job
-	err = s.tx(ctx, by, func(tx pgx.Tx) error {
+	err = s.tx(atPoint(ctx, "bulk.start"), by, func(tx pgx.Tx) error {
 		id := core.NewID("job")
 		c := b
 		ids, err := s.detach(ctx, by, TableRef{snapshot, b.Table}, &c, id)

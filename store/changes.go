@@ -47,7 +47,7 @@ func (s *Store) inBatch(ctx context.Context, by core.Actor, ref TableRef, n newB
 		return BatchResult{}, err
 	}
 	var res BatchResult
-	err := s.tx(ctx, by, func(tx pgx.Tx) (err error) {
+	err := s.tx(atPoint(ctx, n.Kind), by, func(tx pgx.Tx) (err error) {
 		if res, err = batchIn(ctx, tx, by, ref, n, fn); err != nil || n.Hold == nil {
 			return err
 		}

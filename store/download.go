@@ -239,7 +239,7 @@ func (b *batchTxn) comingCreates(ctx context.Context) ([]string, error) {
 // forgets what a refresh has seen of it. The batches of a refresh's pages become one in the history. Codes: Conflict
 // (ErrLeaseLost).
 func (s *Store) EndDownload(ctx context.Context, j *Job, t Table, columns []int, batches []int64, checkpoint any) error {
-	return s.tx(ctx, j.Actor(), func(tx pgx.Tx) error {
+	return s.tx(atPoint(ctx, "download.end"), j.Actor(), func(tx pgx.Tx) error {
 		if err := joinBatches(ctx, tx, t, batches); err != nil {
 			return err
 		}

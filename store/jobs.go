@@ -132,7 +132,7 @@ func (s *Store) Enqueue(ctx context.Context, by core.Actor, n NewJob) (Job, erro
 		return Job{}, err
 	}
 	var j Job
-	err := s.tx(ctx, by, func(tx pgx.Tx) (err error) {
+	err := s.tx(atPoint(ctx, "job.new"), by, func(tx pgx.Tx) (err error) {
 		j, err = s.EnqueueTx(ctx, tx, by, n)
 		return err
 	})
@@ -196,7 +196,7 @@ func (s *Store) CancelJob(ctx context.Context, by core.Actor, id string) (Job, e
 		return Job{}, err
 	}
 	var j Job
-	err := s.tx(ctx, by, func(tx pgx.Tx) (err error) {
+	err := s.tx(atPoint(ctx, "job.cancel"), by, func(tx pgx.Tx) (err error) {
 		j, err = s.oneJob(ctx, tx, `update jobs set cancel_asked = true,
 				state = case when state in ('queued', 'waiting') then 'cancelled' else state end,
 				finished_at = case when state in ('queued', 'waiting') then now() end
@@ -278,7 +278,7 @@ var ErrLeaseLost = core.Errorf(core.Conflict, "This job was taken over by anothe
 // whose lease has not run out. previous is the owner whose lease ran out, "" when it was handed back; a take-over counts as
 // a failure until the job gets further.
 func (s *Store) TakeJob(ctx context.Context, id, owner string, lease time.Duration) (job *Job, previous string, err error) {
-	err = s.tx(ctx, core.System(""), func(tx pgx.Tx) error {
+	err = s.tx(atPoint(ctx, "job.take"), core.System(""), func(tx pgx.Tx) error {
 		job, previous = nil, ""
 		var org string
 		err := tx.QueryRow(ctx, `/* every organization: the id is random and comes from the program's own queue */
@@ -339,7 +339,7 @@ func (s *Store) Renew(ctx context.Context, j *Job, lease time.Duration) (cancell
 
 // Checkpointed keeps how far a job is, where that is all there is to keep. Codes: Conflict (ErrLeaseLost).
 func (s *Store) Checkpointed(ctx context.Context, j *Job, checkpoint any) error {
-	return s.tx(ctx, j.Actor(), func(tx pgx.Tx) error { return s.CheckpointTx(ctx, tx, j, checkpoint) })
+	return s.tx(atPoint(ctx, "job.checkpoint"), j.Actor(), func(tx pgx.Tx) error { return s.CheckpointTx(ctx, tx, j, checkpoint) })
 }
 
 // CheckpointTx keeps how far a job is, in the transaction of what it did. Codes: Conflict (ErrLeaseLost): roll back.

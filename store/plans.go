@@ -95,7 +95,7 @@ func (s *Store) MakePlan(ctx context.Context, by core.Actor, snapshot string, ta
 		return Plan{}, err
 	}
 	var p Plan
-	err = s.tx(ctx, by, func(tx pgx.Tx) (err error) {
+	err = s.tx(atPoint(ctx, "plan"), by, func(tx pgx.Tx) (err error) {
 		p, err = s.makePlanTx(ctx, tx, by, snap, tables, w, "", []int64{})
 		return err
 	})
@@ -373,7 +373,7 @@ func (s *Store) TickItems(ctx context.Context, by core.Actor, snapshot, plan str
 		from, to, old, reason = to, from, reason, ""
 	}
 	var p Plan
-	err = s.tx(ctx, by, func(tx pgx.Tx) error {
+	err = s.tx(atPoint(ctx, "plan.tick"), by, func(tx pgx.Tx) error {
 		if p, err = s.draftTx(ctx, tx, snap, plan); err != nil {
 			return err
 		}
@@ -427,7 +427,7 @@ func (s *Store) StartPublish(ctx context.Context, by core.Actor, snapshot, plan 
 		return Job{}, err
 	}
 	var jobID string
-	err = s.tx(ctx, by, func(tx pgx.Tx) error {
+	err = s.tx(atPoint(ctx, "publish.start"), by, func(tx pgx.Tx) error {
 		p, err := s.draftTx(ctx, tx, snap, plan)
 		if p.Job != "" {
 			jobID = p.Job
@@ -524,7 +524,7 @@ func (s *Store) RetryPlan(ctx context.Context, by core.Actor, snapshot, plan str
 		return Job{}, err
 	}
 	var j Job
-	err = s.tx(ctx, by, func(tx pgx.Tx) error {
+	err = s.tx(atPoint(ctx, "publish.retry"), by, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `select 1 from `+ident(snap.Schema, "_plans")+` where id = $1 for update`, dynamic, plan); err != nil {
 			return fmt.Errorf("lock plan: %w", err)
 		}

@@ -21,7 +21,7 @@ const claimTries = 20
 // one that is not created yet stays planned. Nil: none is left. Codes: Conflict (ErrLeaseLost).
 func (s *Store) ClaimItems(ctx context.Context, j *Job, t Table, plan, op string, limit int) (out []Item, err error) {
 	for range claimTries {
-		err = s.tx(ctx, core.System(t.Org), func(tx pgx.Tx) (err error) {
+		err = s.tx(atPoint(ctx, "publish.claim"), core.System(t.Org), func(tx pgx.Tx) (err error) {
 			out, err = s.claimTx(ctx, tx, j, t, plan, op, limit)
 			return err
 		})
@@ -182,7 +182,7 @@ func (s *Store) ItemsLeave(ctx context.Context, j *Job, t Table, list []Leaving)
 	if err != nil {
 		return fmt.Errorf("items that leave: %w", err)
 	}
-	return s.tx(ctx, core.System(t.Org), func(tx pgx.Tx) error {
+	return s.tx(atPoint(ctx, "publish.leave"), core.System(t.Org), func(tx pgx.Tx) error {
 		if err := s.leaseTx(ctx, tx, j); err != nil {
 			return err
 		}
@@ -229,6 +229,7 @@ func (s *Store) SaveOutcomes(ctx context.Context, t Table, list []ItemOutcome) e
 	if err != nil {
 		return fmt.Errorf("outcomes: %w", err)
 	}
+	s.fault("publish.outcome.commit")
 	_, err = s.pool.Exec(ctx, `with o as (select * from jsonb_to_recordset($1::text::jsonb) as o("Item" bigint, "Attempt" int, "State" text, "Reason" text, "RemoteID" text,
 				"Version" text, "Before" jsonb, "Sent" jsonb, "Stored" jsonb)),
 			done as (update `+companion(t, "_publish_items")+` i set state = o."State", reason = o."Reason", merged = false, remote_id = coalesce(nullif(o."RemoteID", ''), i.remote_id)
@@ -241,13 +242,14 @@ func (s *Store) SaveOutcomes(ctx context.Context, t Table, list []ItemOutcome) e
 	if err != nil {
 		return mapError(fmt.Errorf("save outcomes: %w", err))
 	}
+	s.fault("publish.outcome.committed")
 	return nil
 }
 
 // SendingBecomesUnknown marks what a worker before left in `sending`: it may have arrived or not. Only who holds the lease
 // may say so. Codes: Conflict (ErrLeaseLost).
 func (s *Store) SendingBecomesUnknown(ctx context.Context, j *Job, snap Snapshot, plan string) error {
-	return s.tx(ctx, j.Actor(), func(tx pgx.Tx) error {
+	return s.tx(atPoint(ctx, "publish.unknown"), j.Actor(), func(tx pgx.Tx) error {
 		if err := s.leaseTx(ctx, tx, j); err != nil {
 			return err
 		}
@@ -267,7 +269,7 @@ func sendingBecomesUnknown(ctx context.Context, tx pgx.Tx, schema, plan string) 
 // EndPlan closes a plan when its job is through. What could not be written down of an item in `sending` is unknown. Codes:
 // Conflict (ErrLeaseLost).
 func (s *Store) EndPlan(ctx context.Context, j *Job, snap Snapshot, plan string) error {
-	return s.tx(ctx, j.Actor(), func(tx pgx.Tx) error {
+	return s.tx(atPoint(ctx, "publish.end"), j.Actor(), func(tx pgx.Tx) error {
 		if err := s.leaseTx(ctx, tx, j); err != nil {
 			return err
 		}

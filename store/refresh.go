@@ -158,7 +158,7 @@ func (s *Store) CountUnseen(ctx context.Context, j *Job, t Table) (unseen, total
 
 // SeenAgain notes ids that a second look of a refresh found, with the job's checkpoint. Codes: Conflict (ErrLeaseLost).
 func (s *Store) SeenAgain(ctx context.Context, j *Job, t Table, page int, ids []string, checkpoint any) error {
-	return s.tx(ctx, j.Actor(), func(tx pgx.Tx) error {
+	return s.tx(atPoint(ctx, "refresh.seen"), j.Actor(), func(tx pgx.Tx) error {
 		if err := s.CheckpointTx(ctx, tx, j, checkpoint); err != nil {
 			return err
 		}
@@ -260,7 +260,7 @@ func (s *Store) RefreshSnapshot(ctx context.Context, by core.Actor, snapshot str
 		return Job{}, err
 	}
 	var made []Job
-	err = s.tx(ctx, by, func(tx pgx.Tx) error {
+	err = s.tx(atPoint(ctx, "refresh.start"), by, func(tx pgx.Tx) error {
 		made = nil
 		// Two people pressing Refresh at the same moment make one job.
 		if _, err := tx.Exec(ctx, `select 1 from snapshots where org_id = $1 and id = $2 for no key update`, by.Org, snapshot); err != nil {

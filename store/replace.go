@@ -180,7 +180,7 @@ func fetchReplacements(ctx context.Context, tx pgx.Tx, name string, c core.Colum
 // Invalid, Conflict.
 func (s *Store) PreviewReplace(ctx context.Context, by core.Actor, ref TableRef, w Where, r Replace) (ReplacePreview, error) {
 	var p ReplacePreview
-	err := s.tx(ctx, by, func(tx pgx.Tx) error {
+	err := s.tx(atPoint(ctx, "replace"), by, func(tx pgx.Tx) error {
 		p = ReplacePreview{}
 		t, err := tableTx(ctx, tx, by, ref)
 		if err != nil {

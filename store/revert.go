@@ -39,7 +39,7 @@ func (s *Store) revert(ctx context.Context, by core.Actor, snapshot, plan string
 	}
 	var res BulkResult
 	var done []BatchResult
-	err = s.tx(ctx, by, func(tx pgx.Tx) error {
+	err = s.tx(atPoint(ctx, "revert"), by, func(tx pgx.Tx) error {
 		res, done = BulkResult{}, nil
 		var batches []int64
 		for _, t := range tablesByID(snap, old.Tables) {

@@ -195,7 +195,7 @@ func (s *Store) createSnapshot(ctx context.Context, by core.Actor, n NewSnapshot
 		return "", err
 	}
 	id := core.NewID("snp")
-	err := s.tx(ctx, by, func(tx pgx.Tx) error {
+	err := s.tx(atPoint(ctx, "snapshot"), by, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `insert into snapshots (id, org_id, name, layout, created_by) values ($1, $2, $3, $4, $5)`,
 			id, by.Org, n.Name, migrations.Layout, by.Name)
 		if err != nil {
@@ -424,7 +424,7 @@ func (s *Store) DeleteSnapshot(ctx context.Context, by core.Actor, id string) er
 	if err := by.Require(core.Publisher); err != nil {
 		return err
 	}
-	return s.tx(ctx, by, func(tx pgx.Tx) error {
+	return s.tx(atPoint(ctx, "snapshot.delete"), by, func(tx pgx.Tx) error {
 		var running int
 		err := tx.QueryRow(ctx, `select count(*) from jobs where org_id = $1 and snapshot_id = $2 and state in ('queued', 'running', 'waiting')`,
 			by.Org, id).Scan(&running)

@@ -32,6 +32,7 @@ type Options struct {
 	Notifier core.Notifier
 	Sealer   Sealer
 	Log      *slog.Logger
+	Fault    func(point string) // tests end the process at named points; nil does nothing
 	// BulkCells is how many cells a command changes while somebody waits; 0 is 50,000. Tests take fewer.
 	BulkCells int64
 }
@@ -45,6 +46,7 @@ type Store struct {
 	log    *slog.Logger
 	orders *orderCache
 	waker  atomic.Pointer[Waker]
+	fault  func(point string)
 
 	bulkCells int64
 }
@@ -57,10 +59,13 @@ func New(o Options) *Store {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
+	if o.Fault == nil {
+		o.Fault = func(string) {}
+	}
 	if o.BulkCells == 0 {
 		o.BulkCells = defaultBulkCells
 	}
-	return &Store{pool: o.Pool, rdb: o.Redis, notify: o.Notifier, box: o.Sealer, log: o.Log, orders: newOrderCache(), bulkCells: o.BulkCells}
+	return &Store{fault: o.Fault, pool: o.Pool, rdb: o.Redis, notify: o.Notifier, box: o.Sealer, log: o.Log, orders: newOrderCache(), bulkCells: o.BulkCells}
 }
 
 // Pool gives the pool, for health checks and tests.
@@ -147,10 +152,26 @@ func (s *Store) txOnce(ctx context.Context, by core.Actor, fn func(tx pgx.Tx) er
 	if err := fn(tx); err != nil {
 		return err
 	}
+	s.fault(pointOf(ctx) + ".commit")
 	if err := tx.Commit(ctx); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
+	s.fault(pointOf(ctx) + ".committed")
 	return nil
+}
+
+type pointKey struct{}
+
+// atPoint names the fault points around the commits of what follows: name.commit and name.committed.
+func atPoint(ctx context.Context, name string) context.Context {
+	return context.WithValue(ctx, pointKey{}, name)
+}
+
+func pointOf(ctx context.Context) string {
+	if name, ok := ctx.Value(pointKey{}).(string); ok {
+		return name
+	}
+	return "control"
 }
 
 func isUnique(err error) bool {

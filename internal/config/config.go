@@ -44,7 +44,7 @@ type Config struct {
 	Workers int `env:"WORKERS" envDefault:"4"`
 	// LEASE is how long a worker holds a job without renewing; the other times of jobs follow from it.
 	Lease time.Duration `env:"LEASE" envDefault:"45s"`
-	// FAULT ends the process at a named point of a job, for tests: "publish.sending:2" at the second time.
+	// FAULT ends the process at a named point, for tests: "publish.sending:2" at the second time, "any:40" at the fortieth of all.
 	Fault string `env:"FAULT"`
 	// DEV lets the gallery of components be opened: true or false.
 	Dev bool `env:"DEV" envDefault:"false"`
