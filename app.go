@@ -241,7 +241,7 @@ func (a *app) sampleAddress(ctx context.Context) (address string, settings map[s
 // startJobs begins to take up jobs. A process that has the database to itself ends its predecessor's leases at once.
 func (a *app) startJobs(ctx context.Context) error {
 	if a.local != nil {
-		if err := a.store.EndLeases(ctx); err != nil {
+		if err := errors.Join(a.store.EndLeases(ctx), a.store.EndTries(ctx)); err != nil {
 			return err
 		}
 	}

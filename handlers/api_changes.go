@@ -340,7 +340,7 @@ func (s *Server) postRedo(c echo.Context) error {
 		return err
 	}
 	if b.Kind != "undo" {
-		if b.UndoneBy == 0 {
+		if b.UndoneBy == 0 && !store.TriedBefore(ctx) {
 			return core.Errorf(core.Conflict, "This batch is not undone.")
 		}
 		id = b.UndoneBy

@@ -11,10 +11,11 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"scratchpaper/internal/core"
+	"scratchpaper/store"
 )
 
-// once answers a request that carries an Idempotency-Key a second time as the first time, without doing it again. What
-// changed nothing (busy, refused, not found) is not kept, so that it can be tried again.
+// once answers a request that carries an Idempotency-Key a second time as the first time, without doing it again, also when
+// the first one was interrupted. What changed nothing (busy, refused, not found) is not kept, so that it can be tried again.
 func (s *Server) once(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if c.Request().Header.Get(idempotencyKey) == "" {
@@ -32,7 +33,7 @@ func (s *Server) once(next echo.HandlerFunc) echo.HandlerFunc {
 
 const idempotencyKey = "Idempotency-Key"
 
-// onceOf is once for a request whose body has been read: sum stands for it.
+// onceOf is once for a request whose body has been read: sum stands for it. next finds in c's request what an earlier try did.
 func (s *Server) onceOf(c echo.Context, sum []byte, next func() error) error {
 	key := c.Request().Header.Get(idempotencyKey)
 	if key == "" {
@@ -46,16 +47,14 @@ func (s *Server) onceOf(c echo.Context, sum []byte, next func() error) error {
 	if err != nil {
 		return err
 	}
-	switch {
-	case known.Done:
+	if known.Done {
 		return c.Blob(known.Status, echo.MIMEApplicationJSON, known.Body)
-	case known.Stale:
-		return core.Errorf(core.Conflict, "This was interrupted, and whether it was done is not known. Look at the history before you do it again.")
 	}
-	return s.runOnce(c, next, key)
+	return s.runOnce(c, next, known)
 }
 
-func (s *Server) runOnce(c echo.Context, next func() error, key string) error {
+func (s *Server) runOnce(c echo.Context, next func() error, known store.Once) error {
+	c.SetRequest(c.Request().WithContext(known.Context(ctxOf(c))))
 	answer := &keptAnswer{ResponseWriter: c.Response().Writer}
 	c.Response().Writer = answer
 	err := next()
@@ -64,12 +63,12 @@ func (s *Server) runOnce(c echo.Context, next func() error, key string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctxOf(c)), 5*time.Second)
 	defer cancel()
 	if err != nil || c.Response().Status >= 400 {
-		if drop := s.store.DropOnce(ctx, actor(c), key); drop != nil {
+		if drop := s.store.DropOnce(ctx, actor(c), known); drop != nil {
 			s.log.WarnContext(ctx, "idempotency key not dropped", "error", drop)
 		}
 		return err
 	}
-	if keep := s.store.EndOnce(ctx, actor(c), key, c.Response().Status, answer.body.Bytes()); keep != nil {
+	if keep := s.store.EndOnce(ctx, actor(c), known, c.Response().Status, answer.body.Bytes()); keep != nil {
 		s.log.WarnContext(ctx, "answer not kept", "error", keep)
 	}
 	return nil

@@ -33,6 +33,9 @@ func (s *Store) AddTables(ctx context.Context, by core.Actor, snapshot string, l
 	if err := checkTables(list); err != nil {
 		return Job{}, err
 	}
+	if job, done, err := s.doneJob(ctx, by); err != nil || done {
+		return job, err
+	}
 	var job Job
 	var widened []moreColumns
 	err := s.tx(atPoint(ctx, "tables.add"), by, func(tx pgx.Tx) (err error) {
@@ -59,7 +62,10 @@ func (s *Store) AddTables(ctx context.Context, by core.Actor, snapshot string, l
 			return fmt.Errorf("job args: %w", err)
 		}
 		job, err = s.EnqueueTx(ctx, tx, by, NewJob{Kind: "download", Snapshot: snapshot, Connection: list[0].Connection, Label: "Download more of " + name, Args: args})
-		return err
+		if err != nil {
+			return err
+		}
+		return keepDone(ctx, tx, by, "job", job.ID)
 	})
 	if err != nil {
 		return Job{}, err

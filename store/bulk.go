@@ -76,6 +76,9 @@ func (j Job) BulkResult() (res BulkResult, ok bool) {
 // Do runs a command at once when it changes at most 50,000 cells. A larger one becomes a job, which is given instead.
 // Codes: those of the command.
 func (s *Store) Do(ctx context.Context, by core.Actor, snapshot string, b Bulk) (BulkResult, *Job, error) {
+	if res, j, done, err := s.didBefore(ctx, by); err != nil || done {
+		return res, j, err
+	}
 	large, err := s.large(ctx, by, snapshot, &b)
 	if err != nil {
 		return BulkResult{}, nil, err
@@ -86,6 +89,18 @@ func (s *Store) Do(ctx context.Context, by core.Actor, snapshot string, b Bulk) 
 	}
 	j, err := s.DoLater(ctx, by, snapshot, b)
 	return BulkResult{}, &j, err
+}
+
+// didBefore gives what an earlier try of the request did: the command, or the job that carries it.
+func (s *Store) didBefore(ctx context.Context, by core.Actor) (res BulkResult, j *Job, done bool, err error) {
+	if done, err = doneBefore(ctx, "batch", &res.BatchResult); err != nil || done {
+		return res, nil, done, err
+	}
+	if done, err = doneBefore(ctx, "revert", &res); err != nil || done {
+		return res, nil, done, err
+	}
+	job, done, err := s.doneJob(ctx, by)
+	return res, &job, done, err
 }
 
 // run does a command. Both ways come through here, so that a job changes exactly what a waiting person's command does.
@@ -131,6 +146,9 @@ func (s *Store) DoLater(ctx context.Context, by core.Actor, snapshot string, b B
 	if err := by.Require(core.Editor); err != nil {
 		return Job{}, err
 	}
+	if j, done, err := s.doneJob(ctx, by); err != nil || done {
+		return j, err
+	}
 	label, err := s.bulkLabel(ctx, by, snapshot, &b)
 	if err != nil {
 		return Job{}, err
@@ -151,7 +169,10 @@ func (s *Store) DoLater(ctx context.Context, by core.Actor, snapshot string, b B
 		if err != nil {
 			return err
 		}
-		return keepChosenTx(ctx, tx, by, id, ids)
+		if err := keepChosenTx(ctx, tx, by, id, ids); err != nil {
+			return err
+		}
+		return keepDone(ctx, tx, by, "job", j.ID)
 	})
 	if err != nil {
 		return Job{}, err

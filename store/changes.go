@@ -47,9 +47,15 @@ func (s *Store) inBatch(ctx context.Context, by core.Actor, ref TableRef, n newB
 		return BatchResult{}, err
 	}
 	var res BatchResult
+	if done, err := doneBefore(ctx, "batch", &res); err != nil || done {
+		return res, err
+	}
 	err := s.tx(atPoint(ctx, n.Kind), by, func(tx pgx.Tx) (err error) {
-		if res, err = batchIn(ctx, tx, by, ref, n, fn); err != nil || n.Hold == nil {
+		if res, err = batchIn(ctx, tx, by, ref, n, fn); err != nil {
 			return err
+		}
+		if n.Hold == nil {
+			return keepDone(ctx, tx, by, "batch", res)
 		}
 		return n.Hold.end(ctx, s, tx, BulkResult{BatchResult: res})
 	})

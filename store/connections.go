@@ -88,20 +88,34 @@ func (s *Store) CreateConnection(ctx context.Context, by core.Actor, n NewConnec
 	if n.Name == "" || len(n.Name) > 200 {
 		return Connection{}, core.FieldErrorf("/name", "Give the connection a name of at most 200 characters.")
 	}
-	id := core.NewID("con")
+	var id string
+	if done, err := doneBefore(ctx, "connection", &id); err != nil || done {
+		return s.knownConnection(ctx, by, id, err)
+	}
+	id = core.NewID("con")
 	sealed, err := s.sealSecrets(by.Org, id, n.Secrets)
 	if err != nil {
 		return Connection{}, err
 	}
-	tag, err := s.pool.Exec(ctx, `
-		insert into connections (id, org_id, connector, name, settings, secrets, sample, created_by)
-		values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing`,
-		id, by.Org, n.Connector, n.Name, orEmpty(n.Settings), sealed, n.Sample, by.Name)
+	err = s.tx(atPoint(ctx, "connection"), by, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `
+			insert into connections (id, org_id, connector, name, settings, secrets, sample, created_by)
+			values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing`,
+			id, by.Org, n.Connector, n.Name, orEmpty(n.Settings), sealed, n.Sample, by.Name)
+		if err != nil {
+			return fmt.Errorf("insert connection: %w", err)
+		}
+		if tag.RowsAffected() == 0 {
+			return core.Errorf(core.Conflict, "There is a sample connection already.")
+		}
+		return keepDone(ctx, tx, by, "connection", id)
+	})
+	return s.knownConnection(ctx, by, id, err)
+}
+
+func (s *Store) knownConnection(ctx context.Context, by core.Actor, id string, err error) (Connection, error) {
 	if err != nil {
-		return Connection{}, fmt.Errorf("insert connection: %w", err)
-	}
-	if tag.RowsAffected() == 0 {
-		return Connection{}, core.Errorf(core.Conflict, "There is a sample connection already.")
+		return Connection{}, err
 	}
 	return s.ConnectionByID(ctx, by, id)
 }

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 
 	"scratchpaper/internal/core"
 	"scratchpaper/internal/csvfile"
@@ -57,23 +56,11 @@ func (s *Store) StartImport(ctx context.Context, by core.Actor, n NewImport) (Sn
 	if err != nil {
 		return Snapshot{}, Job{}, err
 	}
-	var job Job
 	table := NewTable{Title: title, Source: core.File, Writable: true, Creatable: true, Deletable: true, Columns: cols}
-	id, err := s.createSnapshot(ctx, by, NewSnapshot{Name: n.Name, Tables: []NewTable{table}}, func(tx pgx.Tx, id string, tables []string) error {
+	return s.createSnapshot(ctx, by, NewSnapshot{Name: n.Name, Tables: []NewTable{table}}, func(id string, tables []string) (NewJob, error) {
 		args, err := json.Marshal(ImportArgs{Snapshot: id, Table: tables[0], Upload: u.ID, File: u.Name, Dialect: n.Dialect, Zone: n.Zone, Columns: n.Columns})
-		if err != nil {
-			return fmt.Errorf("job args: %w", err)
-		}
-		job, err = s.EnqueueTx(ctx, tx, by, NewJob{Kind: "import", Snapshot: id, Label: "Import " + u.Name, Args: args})
-		return err
+		return NewJob{Kind: "import", Snapshot: id, Label: "Import " + u.Name, Args: args}, err
 	})
-	if err != nil {
-		return Snapshot{}, Job{}, err
-	}
-	s.Wake(ctx, job.ID)
-	s.hintJob(ctx, job)
-	sn, err := s.SnapshotByID(ctx, by, id)
-	return sn, job, err
 }
 
 func (n NewImport) columns() ([]NewColumn, error) {

@@ -95,11 +95,24 @@ func (s *Store) MakePlan(ctx context.Context, by core.Actor, snapshot string, ta
 		return Plan{}, err
 	}
 	var p Plan
+	var id string
+	if done, err := doneBefore(ctx, "plan", &id); err != nil || done {
+		return s.knownPlan(ctx, snap, id, err)
+	}
 	err = s.tx(atPoint(ctx, "plan"), by, func(tx pgx.Tx) (err error) {
-		p, err = s.makePlanTx(ctx, tx, by, snap, tables, w, "", []int64{})
-		return err
+		if p, err = s.makePlanTx(ctx, tx, by, snap, tables, w, "", []int64{}); err != nil {
+			return err
+		}
+		return keepDone(ctx, tx, by, "plan", p.ID)
 	})
 	return p, err
+}
+
+func (s *Store) knownPlan(ctx context.Context, snap Snapshot, id string, err error) (Plan, error) {
+	if err != nil {
+		return Plan{}, err
+	}
+	return s.planTx(ctx, s.pool, snap, id)
 }
 
 // makePlanTx makes a plan of tables: of all their changes, or of those of some batches.
@@ -523,6 +536,9 @@ func (s *Store) RetryPlan(ctx context.Context, by core.Actor, snapshot, plan str
 	if err != nil {
 		return Job{}, err
 	}
+	if j, done, err := s.doneJob(ctx, by); err != nil || done {
+		return j, err
+	}
 	var j Job
 	err = s.tx(atPoint(ctx, "publish.retry"), by, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `select 1 from `+ident(snap.Schema, "_plans")+` where id = $1 for update`, dynamic, plan); err != nil {
@@ -545,8 +561,10 @@ func (s *Store) RetryPlan(ctx context.Context, by core.Actor, snapshot, plan str
 		if p.Counts.Planned == 0 && p.Counts.Unknown == 0 {
 			return core.Errorf(core.Conflict, "Nothing of this plan is left to send again: what failed was changed since. Make a new plan.")
 		}
-		j, err = s.publishJobTx(ctx, tx, by, snap, p, p.Deletes, 0)
-		return err
+		if j, err = s.publishJobTx(ctx, tx, by, snap, p, p.Deletes, 0); err != nil {
+			return err
+		}
+		return keepDone(ctx, tx, by, "job", j.ID)
 	})
 	if err == nil {
 		s.Wake(ctx, j.ID)

@@ -259,6 +259,9 @@ func (s *Store) RefreshSnapshot(ctx context.Context, by core.Actor, snapshot str
 	if err != nil {
 		return Job{}, err
 	}
+	if j, done, err := s.doneJob(ctx, by); err != nil || done {
+		return j, err
+	}
 	var made []Job
 	err = s.tx(atPoint(ctx, "refresh.start"), by, func(tx pgx.Tx) error {
 		made = nil
@@ -273,7 +276,7 @@ func (s *Store) RefreshSnapshot(ctx context.Context, by core.Actor, snapshot str
 			}
 			made = append(made, j)
 		}
-		return nil
+		return keepDone(ctx, tx, by, "job", made[0].ID)
 	})
 	if err != nil {
 		return Job{}, err

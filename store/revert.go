@@ -61,7 +61,7 @@ func (s *Store) revert(ctx context.Context, by core.Actor, snapshot, plan string
 		}
 		res.Plan = &p
 		if h == nil {
-			return nil
+			return keepDone(ctx, tx, by, "revert", res)
 		}
 		return h.end(ctx, s, tx, res)
 	})

@@ -168,32 +168,24 @@ func fillColumns(ctx context.Context, q querier, org string, tables []Table) err
 // CreateSnapshot makes a snapshot with empty tables and the job that downloads them, in one transaction. Codes: Invalid,
 // Forbidden, NotFound (a connection).
 func (s *Store) CreateSnapshot(ctx context.Context, by core.Actor, n NewSnapshot) (Snapshot, Job, error) {
-	var job Job
-	id, err := s.createSnapshot(ctx, by, n, func(tx pgx.Tx, id string, tables []string) error {
+	return s.createSnapshot(ctx, by, n, func(id string, tables []string) (NewJob, error) {
 		args, err := json.Marshal(map[string]any{"snapshot": id, "tables": tables})
-		if err != nil {
-			return fmt.Errorf("job args: %w", err)
-		}
-		job, err = s.EnqueueTx(ctx, tx, by, NewJob{Kind: "download", Snapshot: id, Connection: n.Tables[0].Connection,
-			Label: "Download " + n.Name, Args: args})
-		return err
+		return NewJob{Kind: "download", Snapshot: id, Connection: n.Tables[0].Connection, Label: "Download " + n.Name, Args: args}, err
 	})
-	if err != nil {
-		return Snapshot{}, Job{}, err
-	}
-	s.Wake(ctx, job.ID)
-	sn, err := s.SnapshotByID(ctx, by, id)
-	return sn, job, err
 }
 
-// createSnapshot makes the snapshot, and whatever with adds, in one transaction.
-func (s *Store) createSnapshot(ctx context.Context, by core.Actor, n NewSnapshot, with func(tx pgx.Tx, id string, tables []string) error) (string, error) {
+// createSnapshot makes the snapshot and the job that fills it, in one transaction.
+func (s *Store) createSnapshot(ctx context.Context, by core.Actor, n NewSnapshot, with func(id string, tables []string) (NewJob, error)) (Snapshot, Job, error) {
 	if err := by.Require(core.Editor); err != nil {
-		return "", err
+		return Snapshot{}, Job{}, err
 	}
 	if err := n.check(); err != nil {
-		return "", err
+		return Snapshot{}, Job{}, err
 	}
+	if job, done, err := s.doneJob(ctx, by); err != nil || done {
+		return s.withSnapshot(ctx, by, job, err)
+	}
+	var job Job
 	id := core.NewID("snp")
 	err := s.tx(atPoint(ctx, "snapshot"), by, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `insert into snapshots (id, org_id, name, layout, created_by) values ($1, $2, $3, $4, $5)`,
@@ -208,9 +200,29 @@ func (s *Store) createSnapshot(ctx context.Context, by core.Actor, n NewSnapshot
 		if err != nil {
 			return err
 		}
-		return with(tx, id, tables)
+		fill, err := with(id, tables)
+		if err != nil {
+			return fmt.Errorf("job args: %w", err)
+		}
+		if job, err = s.EnqueueTx(ctx, tx, by, fill); err != nil {
+			return err
+		}
+		return keepDone(ctx, tx, by, "job", job.ID)
 	})
-	return id, err
+	if err != nil {
+		return Snapshot{}, Job{}, err
+	}
+	s.Wake(ctx, job.ID)
+	s.hintJob(ctx, job)
+	return s.withSnapshot(ctx, by, job, nil)
+}
+
+func (s *Store) withSnapshot(ctx context.Context, by core.Actor, job Job, err error) (Snapshot, Job, error) {
+	if err != nil {
+		return Snapshot{}, Job{}, err
+	}
+	sn, err := s.SnapshotByID(ctx, by, job.Snapshot)
+	return sn, job, err
 }
 
 func (n *NewSnapshot) check() error {

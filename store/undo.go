@@ -22,6 +22,9 @@ func (s *Store) UndoNext(ctx context.Context, by core.Actor, snapshot string) (B
 // LastAct gives the batch that undo (or redo) takes next, once nothing of the person's own is under way any more: what they
 // did last is not in the history before it has ended. Codes: NotFound, Conflict ("Nothing to undo."), Busy.
 func (s *Store) LastAct(ctx context.Context, by core.Actor, snapshot string, redo bool) (Batch, error) {
+	if TriedBefore(ctx) {
+		return Batch{}, nil // it is undone already; the command gives what that came to
+	}
 	j, ok, err := s.bulkJob(ctx, `snapshot_id = $3 and person_id = $4`, by.Org, bulkKinds, snapshot, by.Person)
 	if err != nil {
 		return Batch{}, err
@@ -84,6 +87,9 @@ func (s *Store) UndoBatch(ctx context.Context, by core.Actor, snapshot string, i
 }
 
 func (s *Store) undoBatch(ctx context.Context, by core.Actor, snapshot string, id int64, h *hold) (BatchResult, error) {
+	if res, _, done, err := s.didBefore(ctx, by); err != nil || done {
+		return res.BatchResult, err
+	}
 	old, err := s.BatchByID(ctx, by, snapshot, id)
 	if err != nil {
 		return BatchResult{}, err

@@ -90,11 +90,25 @@ func (s *Store) CreateView(ctx context.Context, by core.Actor, ref TableRef, nam
 	if err := d.check(t); err != nil {
 		return SavedView{}, err
 	}
-	id := core.NewID("viw")
-	_, err = s.pool.Exec(ctx, `insert into views (id, org_id, table_id, name, definition, created_by) values ($1, $2, $3, $4, $5, $6)`,
-		id, by.Org, t.ID, name, d, by.Name)
+	var id string
+	if done, err := doneBefore(ctx, "view", &id); err != nil || done {
+		return s.knownView(ctx, by, ref, id, err)
+	}
+	id = core.NewID("viw")
+	err = s.tx(atPoint(ctx, "view"), by, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `insert into views (id, org_id, table_id, name, definition, created_by) values ($1, $2, $3, $4, $5, $6)`,
+			id, by.Org, t.ID, name, d, by.Name)
+		if err != nil {
+			return fmt.Errorf("insert view: %w", err)
+		}
+		return keepDone(ctx, tx, by, "view", id)
+	})
+	return s.knownView(ctx, by, ref, id, err)
+}
+
+func (s *Store) knownView(ctx context.Context, by core.Actor, ref TableRef, id string, err error) (SavedView, error) {
 	if err != nil {
-		return SavedView{}, mapError(fmt.Errorf("insert view: %w", err))
+		return SavedView{}, err
 	}
 	return s.ViewByID(ctx, by, ref, id)
 }
