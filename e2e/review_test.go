@@ -59,3 +59,34 @@ func TestReferencesAreShownByTheRecordsTheyNameAndDeletesByWhatTheyTakeAlong(t *
 		t.Error("the deletes have no tick of their own, or are ticked already")
 	}
 }
+
+// TestAPublishBeginsWithAFewAndGoesOnWhenSomebodyLooked sends the first records, waits, and goes on from the page of the plan;
+// deletes that were not ticked are left out and stay where they are.
+func TestAPublishBeginsWithAFewAndGoesOnWhenSomebodyLooked(t *testing.T) {
+	t.Parallel()
+	a := mustApp(t)
+	b := mustTab(t, 1440, 900)
+	snapshot, places := a.sampleSnapshot()
+	before := a.places()
+	plan := a.changedPlaces(snapshot, places)
+	b.open(a.url + plan)
+	b.click("[name=first]")
+	b.keys("3")
+	b.click("#publish")
+	b.until("it waits for a person", `document.querySelector('#job[data-state="waiting"]') && document.body.innerText.includes('Look at them at the service')`)
+	if d := different(before, a.places()); len(d) != 3 {
+		t.Errorf("%d places differ after the first few, want 3", len(d))
+	}
+	b.click(`#publish-live form[action$="/continue"] button`)
+	b.until("the publish is done, on the page of its plan", `location.pathname.endsWith('`+plan+`') && document.querySelector('#revert')`)
+	if d := different(before, a.places()); len(d) != 35 {
+		t.Errorf("%d places differ, want the 30 updates and 5 creates", len(d))
+	}
+	p := a.call("GET", plan, nil, 200)
+	if number(p, "counts", "left_out") != 3 || number(p, "counts", "planned") != 0 {
+		t.Errorf("the deletes that were not ticked: %v", p)
+	}
+	if b.says(`[...document.querySelectorAll('button')].some(b => b.innerText.includes('Retry'))`) {
+		t.Error("a retry is offered though nothing failed")
+	}
+}

@@ -288,5 +288,8 @@ func (s *Server) afterJob(c echo.Context) error {
 	if partial(c) {
 		return s.showJobPanel(c)
 	}
+	if back := c.FormValue("back"); back != "" {
+		return see(c, back)
+	}
 	return see(c, "/jobs/"+c.Param("job"))
 }

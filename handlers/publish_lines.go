@@ -48,7 +48,7 @@ func (s *Server) publishView(c echo.Context, sn store.Snapshot, p store.Plan) (v
 	}
 	if p.Job != "" {
 		if j, err := s.store.JobByID(ctx, by, p.Job); err == nil && !j.Ended() {
-			jv := views.JobView{Job: jobLine(j), Title: jobTitle(j)}
+			jv := views.JobView{Job: jobLine(j), Title: jobTitle(j), Plan: v.Address}
 			fillJob(&jv, j, sn)
 			v.Job = &jv
 		}

@@ -449,10 +449,16 @@ func (s *Store) StartPublish(ctx context.Context, by core.Actor, snapshot, plan 
 		if err != nil {
 			return err
 		}
+		if !deletes {
+			_, err := tx.Exec(ctx, `update `+ident(snap.Schema, "_publish_items")+` set state = 'left_out', reason = 'unticked' where plan = $1 and op = 'delete' and state = 'planned'`, dynamic, plan)
+			if err != nil {
+				return fmt.Errorf("leave out deletes: %w", err)
+			}
+		}
 		if p, err = s.lookAgain(ctx, tx, snap, plan); err != nil {
 			return err
 		}
-		if p.Counts.Planned == 0 || !deletes && p.Counts.Creates+p.Counts.Updates == 0 {
+		if p.Counts.Planned == 0 {
 			return core.Errorf(core.Conflict, "Nothing of this plan is left to send. Tick some records, or make a new plan.")
 		}
 		j, err := s.publishJobTx(ctx, tx, by, snap, p, deletes, first)

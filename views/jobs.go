@@ -76,6 +76,14 @@ func (j JobLine) Doing() string {
 	return "working"
 }
 
+// Reached is what the job has come to: of a publish without the records that failed.
+func (j JobLine) Reached() int64 {
+	if j.Kind == "publish" {
+		return j.Done - j.Failed
+	}
+	return j.Done
+}
+
 // whole says that the job does everything it is about, or nothing.
 func (j JobLine) whole() bool { return j.Unit() == "cells" }
 
@@ -152,7 +160,7 @@ type JobView struct {
 	Summary []SumLine // of a refresh: by table
 	Skipped []string  // of an import: what was not taken, and why
 	Ask     string    // what it asks a person, when it waits for one
-	Plan    string    // address of the publish plan, for a publish
+	Plan    string    // address of the plan whose page shows the publish, or ""
 }
 
 // TableLine is one table of a download.
