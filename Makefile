@@ -14,7 +14,7 @@ STAMP := node_modules/.stamp
 # Go files that a person wrote.
 WRITTEN = $$(git ls-files --cached --others --exclude-standard '*.go' | grep -v _templ.go | xargs ls 2>/dev/null)
 
-.PHONY: help setup run dev build generate check-generated test test-tools lint bench clean
+.PHONY: help setup run dev build generate check-generated test test-tools model lint bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -61,6 +61,9 @@ test-tools:
 test: test-tools check-generated ## set up what tests need and run them all, the browser's too
 	$(GO) vet ./...
 	$(GO) test -race -count=1 -timeout 12m ./...
+
+model: ## compare the change model with Postgres in random sequences for TIME (make model TIME=2h)
+	MODEL_TIME=$${TIME:-10m} $(GO) test -count=1 -timeout 0 -run TestTheChangeModelAndPostgresAgree -v ./store
 
 lint: $(STAMP) | need-$(GO) ## formatting, vet, staticcheck and the types of the JavaScript
 	@bad=$$(gofmt -l $(WRITTEN)); [ -z "$$bad" ] || { echo "gofmt would change: $$bad" >&2; exit 1; }

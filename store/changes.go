@@ -22,8 +22,10 @@ type batchTxn struct {
 	cells int64
 	rows  int64 // whole records
 	made  int64 // suggestions made
+	edits int64 // cells that became edits so far, less those that became clean
 	into  bool  // an earlier transaction opened the batch
 	many  bool  // records came that _changes does not name
+	keep  bool  // an undo: it counts even where it could take nothing back
 	hold  *hold // the job that it is made for; nil for a person who waits
 
 	refused, left         []Refusal
@@ -94,7 +96,7 @@ func (b *batchTxn) open(ctx context.Context, n newBatch) error {
 		return nil
 	}
 	var undoes *int64
-	if n.Undoes != 0 {
+	if b.keep = n.Undoes != 0; b.keep {
 		undoes = &n.Undoes
 	}
 	err := b.tx.QueryRow(ctx, `insert into `+companion(b.t, "_batches")+` (table_id, person_id, who, kind, label, undoes)
@@ -108,7 +110,7 @@ func (b *batchTxn) open(ctx context.Context, n newBatch) error {
 func (b *batchTxn) close(ctx context.Context, res *BatchResult) error {
 	batches := companion(b.t, "_batches")
 	res.Refused, res.MoreRefused, res.Left, res.MoreLeft, res.Created = b.refused, b.moreRefused, b.left, b.moreLeft, b.created
-	if b.cells == 0 && b.rows == 0 && b.made == 0 && b.delta == (countsDelta{}) {
+	if !b.keep && b.cells == 0 && b.rows == 0 && b.made == 0 && b.delta == (countsDelta{}) {
 		_, err := b.tx.Exec(ctx, "delete from "+batches+" where id = $1 and not $2", dynamic, b.id, b.into)
 		return err
 	}
@@ -197,20 +199,21 @@ func (b *batchTxn) applyCells(ctx context.Context, src source) error {
 // recordSQL computes for each cell its value, base and conflict after the change, by the rules of edits:
 //   - the base is what the service held; an edit keeps it, setting a cell back to it makes it clean;
 //   - a conflict stays until somebody decides: a person's own edit of that one cell does (its base becomes the service's
-//     value), bulk acts do not; what would leave a conflicted cell clean gives it the service's value;
+//     value), bulk acts do not; what would leave a conflicted cell clean, or as the service holds it, gives it the service's
+//     value and makes it clean;
 //   - cells of created records and of columns that are ours alone have no base.
 func (b *batchTxn) recordSQL(src source) string {
-	after, base, conflict := "w.after", "w.baseline", "x.conflict"
-	cellAfter := "case when x.conflict is null or $personal or w.after <> w.baseline then " + after + " else x.conflict end"
+	const settles = "(w.after = w.baseline or w.after = x.conflict)"
+	cellAfter := "case when x.conflict is null or $personal or not " + settles + " then w.after else x.conflict end"
 	baseAfter := `case when not w.based then null
 		when x.conflict is not null and $personal then nullif(x.conflict, w.after)
-		when w.after = w.baseline then null else ` + base + ` end`
-	conflictAfter := `case when x.conflict is null or $personal or w.after = w.baseline then null else ` + conflict + ` end`
+		when w.after = w.baseline or w.after = x.conflict then null else w.baseline end`
+	conflictAfter := `case when x.conflict is null or $personal or ` + settles + ` then null else x.conflict end`
 	sql := `insert into ` + companion(b.t, "_changes") + ` (batch, row, col, before, after, base_before, base_after, conflict_before, conflict_after, source, reason, kind, edit)
 		select $1, e.row, e.col, x.before, ` + cellAfter + `, x.base, ` + baseAfter + `, x.conflict, ` + conflictAfter + `, e.src, e.reason, e.kind, e.edit
 		from ` + src.sql + ` join ` + dataTable(b.t) + ` r on r._id = e.row
 		cross join lateral (select ` + cellOf(src.cols, "r", "e.col") + ` as before, r._base -> e.col::text as base, r._conflict -> e.col::text as conflict) x
-		cross join lateral (select e.after as after, coalesce(x.base, x.before) as baseline, r._state = 0 and ` + basedSQL(src.cols) + ` as based) w
+		cross join lateral (select ` + translated(b.t, src.cols, "e.col", "e.after") + ` as after, coalesce(x.base, x.before) as baseline, r._state = 0 and ` + basedSQL(src.cols) + ` as based) w
 		where r._state in (0, 1) and ` + writableSQL(src.cols) + `
 			and (w.after <> x.before or (x.conflict is not null and $personal))`
 	return strings.ReplaceAll(sql, "$personal", strconv.FormatBool(src.personal))
@@ -248,6 +251,36 @@ func columnsCondition(cols []core.Column, has func(core.Column) bool) string {
 
 // writeRecorded brings the cells of the batch from _changes into the rows, and keeps counts and references.
 func (b *batchTxn) writeRecorded(ctx context.Context, cols []core.Column, n int64) error {
+	if err := b.writeCells(ctx, cols, n); err != nil {
+		return err
+	}
+	before := b.edits
+	if err := b.countEdits(ctx); err != nil {
+		return err
+	}
+	b.delta.Edits += b.edits - before
+	return nil
+}
+
+// writeUncounted is writeRecorded for cells of deleted records, whose edits do not count.
+func (b *batchTxn) writeUncounted(ctx context.Context, cols []core.Column, n int64) error {
+	if err := b.writeCells(ctx, cols, n); err != nil {
+		return err
+	}
+	return b.countEdits(ctx)
+}
+
+// countEdits counts the cells that the batch made edits so far, less those that it made clean.
+func (b *batchTxn) countEdits(ctx context.Context) error {
+	err := b.tx.QueryRow(ctx, `select count(*) filter (where base_after is not null) - count(*) filter (where base_before is not null)
+		from `+companion(b.t, "_changes")+` where batch = $1 and col <> 0`, dynamic, b.id).Scan(&b.edits)
+	if err != nil {
+		return fmt.Errorf("count edits: %w", err)
+	}
+	return nil
+}
+
+func (b *batchTxn) writeCells(ctx context.Context, cols []core.Column, n int64) error {
 	b.tell("recorded", n/3, n)
 	settled, err := b.conflictedRows(ctx)
 	if err != nil {
@@ -261,18 +294,11 @@ func (b *batchTxn) writeRecorded(ctx context.Context, cols []core.Column, n int6
 		return fmt.Errorf("write cells: %w", err)
 	}
 	b.tell("written", 2*n/3, n)
-	var edits int64
-	err = b.tx.QueryRow(ctx, `select count(*) filter (where base_after is not null) - count(*) filter (where base_before is not null)
-		from `+companion(b.t, "_changes")+` where batch = $1 and col <> 0`, dynamic, b.id).Scan(&edits)
-	if err != nil {
-		return fmt.Errorf("count edits: %w", err)
-	}
 	left, err := b.conflictedRows(ctx)
 	if err != nil {
 		return err
 	}
 	b.cells += n
-	b.delta.Edits += edits
 	b.delta.Conflicts += left - settled
 	return b.keepRefs(ctx, cols)
 }
@@ -317,32 +343,6 @@ func (b *batchTxn) writeManySQL(cols []core.Column) string {
 		from (select row, jsonb_object_agg(col::text, after) as vals, ` + agg("base") + `, ` + agg("conflict") + `
 			from ` + companion(b.t, "_changes") + ` where batch = $1 and col <> 0 group by row) v
 		where v.row = r._id`
-}
-
-// keepRefs lists the reference cells of the batch that point to a record without a remote id, as "~" and its id.
-func (b *batchTxn) keepRefs(ctx context.Context, cols []core.Column) error {
-	var refs []int32
-	for _, c := range cols {
-		if c.Type == core.Reference || c.Type == core.References {
-			refs = append(refs, int32(c.Number))
-		}
-	}
-	if refs == nil {
-		return nil
-	}
-	_, err := b.tx.Exec(ctx, `delete from `+companion(b.t, "_refs")+` f using `+companion(b.t, "_changes")+` ch
-		where ch.batch = $1 and ch.col = any($2) and f.row = ch.row and f.col = ch.col`, dynamic, b.id, refs)
-	if err != nil {
-		return fmt.Errorf("drop references: %w", err)
-	}
-	_, err = b.tx.Exec(ctx, `insert into `+companion(b.t, "_refs")+` (target, row, col)
-		select distinct substr(v, 2)::bigint, ch.row, ch.col from `+companion(b.t, "_changes")+` ch
-		cross join lateral jsonb_array_elements_text(case jsonb_typeof(ch.after) when 'array' then ch.after else jsonb_build_array(ch.after) end) v
-		where ch.batch = $1 and ch.col = any($2) and v ~ '^~[0-9]{1,18}$' on conflict do nothing`, dynamic, b.id, refs)
-	if err != nil {
-		return fmt.Errorf("keep references: %w", err)
-	}
-	return nil
 }
 
 // refusedEdits gives the edits whose record is gone or deleted, or whose cell may not be changed (any more).
@@ -471,7 +471,7 @@ func (b *batchTxn) apply(ctx context.Context, ch Changes, opts ChangeOptions, cr
 		return nil, err
 	}
 	refused = append(refused, more...)
-	more, err = b.undeleteRecords(ctx, ch.Undeletes)
+	more, err = b.undeleteRecords(ctx, ch.Undeletes, opts)
 	return append(refused, more...), err
 }
 

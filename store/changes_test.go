@@ -50,6 +50,15 @@ func mustStore(t *testing.T) *Store {
 	return New(Options{Pool: pool, Sealer: openBox{}, Log: slog.New(slog.DiscardHandler)})
 }
 
+func mustConnection(t testing.TB, s *Store) Connection {
+	t.Helper()
+	con, err := s.CreateConnection(t.Context(), core.Local(), NewConnection{Connector: "postgres", Name: "Shop", Settings: map[string]string{"host": "x"}, Secrets: map[string]string{"password": "pw"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return con
+}
+
 // openBox stands in for the AEAD in tests that are not about it.
 type openBox struct{}
 
@@ -67,10 +76,7 @@ func kettlesIn(t *testing.T, s *Store, n int) kettles {
 	t.Helper()
 	ctx := t.Context()
 	k := kettles{Store: s, by: core.Local()}
-	con, err := k.CreateConnection(ctx, k.by, NewConnection{Connector: "postgres", Name: "Shop", Settings: map[string]string{"host": "x"}, Secrets: map[string]string{"password": "pw"}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	con := mustConnection(t, k.Store)
 	col := func(title string, typ core.ColumnType) NewColumn {
 		return NewColumn{RemoteID: title, Title: title, Type: typ, Writable: true}
 	}

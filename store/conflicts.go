@@ -59,6 +59,17 @@ func (b *batchTxn) conflictsIn(ctx context.Context, s *Store, by core.Actor, w W
 	return pgx.CollectRows(rows, pgx.RowTo[int64])
 }
 
+// conflictsOf gives the from-items of the conflicted cells of r: c has the column as a key and the service's value, e the
+// column, x what the cell holds.
+func conflictsOf(cols []core.Column) string {
+	return `cross join lateral jsonb_each(r._conflict) c(key, value)
+		join lateral (select case when c.key ~ '^[0-9]+$' then c.key::int end as col) e on e.col is not null
+		cross join lateral (select ` + cellOf(cols, "r", "e.col") + ` as now) x`
+}
+
+// seenTheirs sets in r that a person has seen what the service changed in a record that is deleted here.
+const seenTheirs = `_remote_version = coalesce(nullif(r._conflict -> '_record' ->> 'version', ''), r._remote_version), _conflict = nullif(r._conflict - '_record', '{}')`
+
 func (b *batchTxn) settleCells(ctx context.Context, ids []int64, columns []int, as string) error {
 	var cols []core.Column
 	for _, c := range b.t.Columns {
@@ -66,23 +77,31 @@ func (b *batchTxn) settleCells(ctx context.Context, ids []int64, columns []int, 
 			cols = append(cols, c)
 		}
 	}
-	after, base := "x.now", "nullif(c.value, x.now)"
+	if len(cols) == 0 {
+		return nil
+	}
+	n, err := b.recordSettled(ctx, cols, ids, "r._state in (0, 1)", as)
+	if err != nil || n == 0 {
+		return err
+	}
+	return b.writeRecorded(ctx, cols, n)
+}
+
+// recordSettled puts into _changes what deciding the conflicts of some columns does to the cells of records: mine keeps an
+// edit and moves its base, theirs (and mine of a clean cell) takes the service's value.
+func (b *batchTxn) recordSettled(ctx context.Context, cols []core.Column, ids []int64, cond, as string) (int64, error) {
+	after, base := "case when r._base ? c.key then x.now else c.value end", "case when r._base ? c.key then nullif(c.value, x.now) end"
 	if as == "theirs" {
 		after, base = "c.value", "null::jsonb"
 	}
 	tag, err := b.tx.Exec(ctx, `insert into `+companion(b.t, "_changes")+` (batch, row, col, before, after, base_before, base_after, conflict_before, conflict_after)
 		select $1, r._id, e.col, x.now, `+after+`, r._base -> c.key, `+base+`, c.value, null
-		from `+dataTable(b.t)+` r cross join lateral jsonb_each(r._conflict) c(key, value)
-		cross join lateral (select case when c.key ~ '^[0-9]+$' then c.key::int end as col) e
-		cross join lateral (select `+cellOf(cols, "r", "e.col")+` as now) x
-		where r._id = any($2) and r._state in (0, 1) and e.col is not null and e.col = any($3)`, dynamic, b.id, ids, numbers(cols))
+		from `+dataTable(b.t)+` r `+conflictsOf(cols)+`
+		where r._id = any($2) and `+cond+` and e.col = any($3)`, dynamic, b.id, ids, numbers(cols))
 	if err != nil {
-		return fmt.Errorf("settle cells: %w", err)
+		return 0, fmt.Errorf("settle cells: %w", err)
 	}
-	if tag.RowsAffected() == 0 {
-		return nil
-	}
-	return b.writeRecorded(ctx, cols, tag.RowsAffected())
+	return tag.RowsAffected(), nil
 }
 
 func numbers(cols []core.Column) []int32 {
@@ -98,92 +117,88 @@ func (b *batchTxn) settleRecords(ctx context.Context, ids []int64, columns []int
 	if columns != nil && !contains(columns, core.RecordColumn) {
 		return nil
 	}
-	rows, err := b.tx.Query(ctx, `select r._id, r._conflict -> '_record' ->> 'kind' from `+dataTable(b.t)+` r where r._id = any($1) and r._conflict ? '_record'`, dynamic, ids)
+	rows, err := b.tx.Query(ctx, `select r._id, r._state from `+dataTable(b.t)+` r where r._id = any($1) and (r._state = 2 or r._conflict ? '_record')`, dynamic, ids)
 	if err != nil {
 		return fmt.Errorf("record conflicts: %w", err)
 	}
-	byKind := map[string][]int64{}
+	byState := map[core.RecordState][]int64{}
 	var id int64
-	var kind string
-	if _, err := pgx.ForEachRow(rows, []any{&id, &kind}, func() error { byKind[kind] = append(byKind[kind], id); return nil }); err != nil {
+	var state core.RecordState
+	if _, err := pgx.ForEachRow(rows, []any{&id, &state}, func() error { byState[state] = append(byState[state], id); return nil }); err != nil {
 		return fmt.Errorf("record conflicts: %w", err)
 	}
-	for kind, list := range byKind {
-		if err := b.settleRecordKind(ctx, kind, list, as); err != nil {
+	gone, deleted := byState[core.Existing], byState[core.Deleted]
+	if as == "mine" {
+		if err := b.createInstead(ctx, gone); err != nil {
 			return err
 		}
-		b.delta.Conflicts -= int64(len(list))
+		return b.deleteStill(ctx, deleted)
 	}
-	return nil
-}
-
-func (b *batchTxn) settleRecordKind(ctx context.Context, kind string, ids []int64, as string) error {
-	data := dataTable(b.t)
-	switch {
-	case kind == "deleted_there" && as == "mine": // created anew by the next publish
-		var edits int64 // they are part of the new record from now on
-		err := b.tx.QueryRow(ctx, `select coalesce(sum((select count(*) from jsonb_object_keys(r._base))), 0) from `+data+` r where r._id = any($1)`,
-			dynamic, ids).Scan(&edits)
-		if err != nil {
-			return fmt.Errorf("count edits: %w", err)
-		}
-		b.delta.Created += int64(len(ids))
-		b.delta.Edits -= edits
-		if err := b.endCreates(ctx, ids); err != nil {
-			return err
-		}
-		return b.settleSet(ctx, ids, "_state = 1, _remote_id = null, _remote_version = null, _base = null, _conflict = null")
-	case kind == "deleted_there":
-		_, err := b.tx.Exec(ctx, `insert into `+companion(b.t, "_changes")+` (batch, row, col, before, after)
-			select $1, r._id, 0, `+rowObject(b.t, "r")+`, 'null' from `+data+` r where r._id = any($2)`, dynamic, b.id, ids)
-		if err != nil {
-			return fmt.Errorf("record removal: %w", err)
-		}
-		var edits int64
-		err = b.tx.QueryRow(ctx, `with gone as (delete from `+data+` r where r._id = any($1) returning r._base)
-			select coalesce(sum((select count(*) from jsonb_object_keys(_base))), 0) from gone`, dynamic, ids).Scan(&edits)
-		b.rows += int64(len(ids))
-		b.delta.Records -= int64(len(ids))
-		b.delta.Edits -= edits
+	if _, err := b.removeRecords(ctx, "r._id = any($1)", gone); err != nil {
 		return err
-	case as == "mine": // still to be deleted, now knowing the newer state
-		if err := b.knowTheirs(ctx, ids); err != nil {
-			return err
-		}
-		return b.settleSet(ctx, ids, "_remote_version = coalesce(_conflict -> '_record' ->> 'version', _remote_version), _conflict = null")
 	}
-	return b.undeleteWithTheirs(ctx, ids)
+	return b.undelete(ctx, deleted)
 }
 
-// endCreates lets records be created once more: what an earlier publish created is gone at the service.
-func (b *batchTxn) endCreates(ctx context.Context, ids []int64) error {
-	_, err := b.tx.Exec(ctx, `update `+companion(b.t, "_publish_items")+` set ended = true where record = any($1) and op = 'create'`, dynamic, ids)
-	if err != nil {
-		return fmt.Errorf("end creates: %w", err)
-	}
-	return nil
-}
-
-// knowTheirs makes what the service holds now of deleted records what we expect it to hold.
-func (b *batchTxn) knowTheirs(ctx context.Context, ids []int64) error {
-	cols := b.t.Columns
-	tag, err := b.tx.Exec(ctx, `insert into `+companion(b.t, "_changes")+` (batch, row, col, before, after, base_before, base_after, conflict_before, conflict_after)
-		select $1, r._id, e.col, x.now, case when x.base is null then c.value else x.now end, x.base, case when x.base is not null then nullif(c.value, x.now) end, c.value, null
-		from `+dataTable(b.t)+` r cross join lateral jsonb_each(r._conflict - '_record') c(key, value)
-		cross join lateral (select c.key::int as col) e
-		cross join lateral (select `+cellOf(cols, "r", "e.col")+` as now, r._base -> c.key as base) x
-		where r._id = any($2) and r._state = 2 and x.now is not null`, dynamic, b.id, ids)
-	if err != nil {
-		return fmt.Errorf("know theirs: %w", err)
-	}
-	if tag.RowsAffected() == 0 {
+// deleteStill keeps deletes of records that the service has changed since, now against what it holds.
+func (b *batchTxn) deleteStill(ctx context.Context, ids []int64) error {
+	if len(ids) == 0 {
 		return nil
 	}
-	if err := b.writeRecorded(ctx, cols, tag.RowsAffected()); err != nil {
+	n, err := b.recordSettled(ctx, b.t.Columns, ids, "r._state = 2", "mine")
+	if err != nil {
 		return err
 	}
-	return b.uncountDeleted(ctx)
+	if n > 0 {
+		if err := b.writeUncounted(ctx, b.t.Columns, n); err != nil {
+			return err
+		}
+	}
+	var settled int64
+	err = b.tx.QueryRow(ctx, `with done as (update `+dataTable(b.t)+` r set `+seenTheirs+` where r._id = any($1) and r._conflict ? '_record' returning r._conflict)
+		select count(*) filter (where _conflict is null) from done`, dynamic, ids).Scan(&settled)
+	if err != nil {
+		return fmt.Errorf("keep deletes: %w", err)
+	}
+	b.delta.Conflicts -= settled
+	return nil
 }
+
+// createInstead makes records that are gone at the service new ones: the next publish creates them. What they were stands in
+// the change of column 0, as its base, so that undo can bring that back.
+func (b *batchTxn) createInstead(ctx context.Context, ids []int64) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	changes, data := companion(b.t, "_changes"), dataTable(b.t)
+	for _, sql := range []string{
+		`insert into ` + changes + ` (batch, row, col, before, after, base_before) select $1, r._id, 0, '` + wasThere + `', '` + wasThere + `', ` + standing + `
+			from ` + data + ` r where r._id = any($2)`,
+		`insert into ` + changes + ` (batch, row, col, before, after, base_before, conflict_before)
+			select $1, r._id, e.col, x.now, x.now, c.value, r._conflict -> c.key from ` + data + ` r cross join lateral jsonb_each(r._base) c(key, value)
+			cross join lateral (select c.key::int as col) e cross join lateral (select ` + cellOf(b.t.Columns, "r", "e.col") + ` as now) x where r._id = any($2)`,
+		`update ` + companion(b.t, "_publish_items") + ` set ended = true where $1::bigint > 0 and record = any($2) and op = 'create'`,
+	} {
+		if _, err := b.tx.Exec(ctx, sql, dynamic, b.id, ids); err != nil {
+			return fmt.Errorf("create instead: %w", err)
+		}
+	}
+	var n, edits, fights int64
+	err := b.tx.QueryRow(ctx, `with old as (select r._id, r._conflict, (select count(*) from jsonb_object_keys(r._base)) as edits from `+data+` r where r._id = any($1)),
+		done as (update `+data+` r set _state = 1, _remote_id = null, _remote_version = null, _base = null, _conflict = null from old where r._id = old._id returning 1)
+		select count(*), coalesce(sum(edits), 0), count(_conflict) from old`, dynamic, ids).Scan(&n, &edits, &fights)
+	if err != nil {
+		return fmt.Errorf("create instead: %w", err)
+	}
+	b.rows += n
+	b.delta.Created += n
+	b.delta.Edits -= edits
+	b.delta.Conflicts -= fights
+	return b.countEdits(ctx)
+}
+
+// standing gives the SQL of what the service knows a record r as.
+const standing = `jsonb_build_object('remote_id', r._remote_id, 'version', r._remote_version)`
 
 // uncountDeleted takes back what writeRecorded counted as edits of deleted records: they count as deletes only.
 func (b *batchTxn) uncountDeleted(ctx context.Context) error {
@@ -195,31 +210,4 @@ func (b *batchTxn) uncountDeleted(ctx context.Context) error {
 	}
 	b.delta.Edits -= n
 	return nil
-}
-
-func (b *batchTxn) settleSet(ctx context.Context, ids []int64, set string) error {
-	_, err := b.tx.Exec(ctx, `update `+dataTable(b.t)+` r set `+set+` where r._id = any($1)`, dynamic, ids)
-	if err != nil {
-		return fmt.Errorf("settle record: %w", err)
-	}
-	b.rows += int64(len(ids))
-	return nil
-}
-
-// undeleteWithTheirs brings deleted records back with what the service holds now.
-func (b *batchTxn) undeleteWithTheirs(ctx context.Context, ids []int64) error {
-	_, err := b.tx.Exec(ctx, `insert into `+companion(b.t, "_changes")+` (batch, row, col, before, after)
-		select $1, r._id, 0, 'null', '`+wasThere+`' from `+dataTable(b.t)+` r where r._id = any($2) and r._state = 2`, dynamic, b.id, ids)
-	if err != nil {
-		return fmt.Errorf("record undeletes: %w", err)
-	}
-	if err := b.markUndeleted(ctx); err != nil {
-		return err
-	}
-	if err := b.settleCells(ctx, ids, nil, "theirs"); err != nil {
-		return err
-	}
-	_, err = b.tx.Exec(ctx, `update `+dataTable(b.t)+` r set _remote_version = coalesce(_conflict -> '_record' ->> 'version', _remote_version), _conflict = null
-		where r._id = any($1)`, dynamic, ids)
-	return err
 }

@@ -153,7 +153,7 @@ func (b *batchTxn) mergeCells(ctx context.Context, plan string) error {
 		insert into `+companion(b.t, "_changes")+` (batch, row, col, before, after, base_before, base_after, conflict_before, conflict_after)
 		select $1, y.record, y.col, y.now, y.after, y.base, nullif(y.stored, y.after), y.conflict, null
 		from (select i.record, e.col, x.now, x.base, x.conflict, st.value as stored,
-				case when x.now = (case when i.fields ? st.key then i.fields -> st.key -> 1 when i.op = 'create' then 'null' else x.now end) then st.value else x.now end as after
+				case when `+columnsCondition(cols, func(c core.Column) bool { return c.InsertOnly })+` or x.now = (case when i.fields ? st.key then i.fields -> st.key -> 1 when i.op = 'create' then 'null' else x.now end) then st.value else x.now end as after
 			from `+strings.Replace(b.unmerged("'create', 'update'"), "where", `cross join lateral jsonb_each(rc.stored) st
 				cross join lateral (select st.key::int as col) e
 				cross join lateral (select `+cellOf(cols, "r", "e.col")+` as now, r._base -> st.key as base, r._conflict -> st.key as conflict) x
@@ -239,42 +239,28 @@ func (b *batchTxn) rewriteReferences(ctx context.Context, plan, table string, co
 // mergeDeletes takes deleted records out of the table; their values stay in the history, and their creates are ended. One
 // that was brought back here meanwhile is to be created anew.
 func (b *batchTxn) mergeDeletes(ctx context.Context, plan string) error {
-	done := companion(b.t, "_publish_items") + ` i where ` + unmergedOf("$1", "$2") + ` and i.op = 'delete' and r._id = i.record`
-	if err := b.broughtBack(ctx, plan, done); err != nil {
+	rows, err := b.tx.Query(ctx, `select r._id, r._state = 2 from `+dataTable(b.t)+` r join `+companion(b.t, "_publish_items")+` i on i.record = r._id
+		where `+unmergedOf("$1", "$2")+` and i.op = 'delete'`, dynamic, plan, b.t.ID)
+	if err != nil {
+		return fmt.Errorf("published deletes: %w", err)
+	}
+	var gone, back []int64
+	var id int64
+	var deleted bool
+	_, err = pgx.ForEachRow(rows, []any{&id, &deleted}, func() error {
+		if deleted {
+			gone = append(gone, id)
+		} else {
+			back = append(back, id)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("published deletes: %w", err)
+	}
+	if err := b.createInstead(ctx, back); err != nil || len(gone) == 0 {
 		return err
 	}
-	tag, err := b.tx.Exec(ctx, `insert into `+companion(b.t, "_changes")+` (batch, row, col, before, after)
-		select $3, r._id, 0, `+rowObject(b.t, "r")+`, 'null' from `+dataTable(b.t)+` r, `+done+` and r._state = 2`, dynamic, plan, b.t.ID, b.id)
-	if err != nil {
-		return fmt.Errorf("record deletes: %w", err)
-	}
-	if tag.RowsAffected() > 0 {
-		if _, err := b.tx.Exec(ctx, `delete from `+dataTable(b.t)+` r using `+done+` and r._state = 2`, dynamic, plan, b.t.ID); err != nil {
-			return fmt.Errorf("merge deletes: %w", err)
-		}
-	}
-	b.rows += tag.RowsAffected()
-	b.delta.Deleted -= tag.RowsAffected()
-	_, err = b.tx.Exec(ctx, `update `+companion(b.t, "_publish_items")+` o set ended = true from `+companion(b.t, "_publish_items")+` i
-		where `+unmergedOf("$1", "$2")+` and i.op = 'delete' and o.record = i.record and o.op = 'create'`, dynamic, plan, b.t.ID)
-	if err != nil {
-		return fmt.Errorf("end creates: %w", err)
-	}
-	return nil
-}
-
-func (b *batchTxn) broughtBack(ctx context.Context, plan, done string) error {
-	var n, edits, conflicts int64
-	err := b.tx.QueryRow(ctx, `with old as (select r._id, r._base, r._conflict from `+dataTable(b.t)+` r, `+done+` and r._state <> 2),
-			new as (update `+dataTable(b.t)+` r set _state = 1, _remote_id = null, _remote_version = null, _base = null, _conflict = null from old where r._id = old._id returning 1)
-		select count(*), coalesce(sum((select count(*) from jsonb_object_keys(old._base))), 0), count(old._conflict) from old`, dynamic, plan, b.t.ID).Scan(&n, &edits, &conflicts)
-	if err != nil {
-		return fmt.Errorf("records brought back: %w", err)
-	}
-	b.rows += n
-	b.many = b.many || n > 0
-	b.delta.Created += n
-	b.delta.Edits -= edits
-	b.delta.Conflicts -= conflicts
-	return nil
+	_, err = b.removeRecords(ctx, "r._id = any($1)", gone)
+	return err
 }

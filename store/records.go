@@ -44,7 +44,7 @@ func (b *batchTxn) createRecords(ctx context.Context, creates []NewRecord, opts 
 	}
 	*created = ids
 	if opts.Suggest {
-		return nil, b.insertSuggestions(ctx, ids, objects, opts.Reason)
+		return nil, b.suggestCreates(ctx, ids, objects, opts.Reason)
 	}
 	return nil, b.recordCreated(ctx, ids, objects)
 }
@@ -70,7 +70,8 @@ func (b *batchTxn) insertRecords(ctx context.Context, ids []int64, objects []str
 	names, exprs := []string{"_id", "_state"}, []string{"v.id", "$3"}
 	for _, c := range b.t.Columns {
 		names = append(names, ident(c.Physical))
-		exprs = append(exprs, castExpr(c, "(v.vals -> '"+strconv.Itoa(c.Number)+"')"))
+		value := "(v.vals -> '" + strconv.Itoa(c.Number) + "')"
+		exprs = append(exprs, castExpr(c, translated(b.t, []core.Column{c}, strconv.Itoa(c.Number), value)))
 	}
 	_, err := b.tx.Exec(ctx, `insert into `+dataTable(b.t)+` (`+strings.Join(names, ", ")+`)
 		select `+strings.Join(exprs, ", ")+` from (select u.id, u.vals::jsonb as vals from unnest($1::bigint[], $2::text[]) as u(id, vals)) v
@@ -78,7 +79,7 @@ func (b *batchTxn) insertRecords(ctx context.Context, ids []int64, objects []str
 	if err != nil {
 		return fmt.Errorf("insert records: %w", err)
 	}
-	return nil
+	return b.refsOfNew(ctx, ids)
 }
 
 func (b *batchTxn) recordCreated(ctx context.Context, ids []int64, objects []string) error {
@@ -91,26 +92,6 @@ func (b *batchTxn) recordCreated(ctx context.Context, ids []int64, objects []str
 	b.rows += n
 	b.delta.Records += n
 	b.delta.Created += n
-	return b.refsOfCreated(ctx, ids)
-}
-
-// refsOfCreated lists references of new records to records without a remote id.
-func (b *batchTxn) refsOfCreated(ctx context.Context, ids []int64) error {
-	for _, c := range b.t.Columns {
-		if c.Type != core.Reference && c.Type != core.References {
-			continue
-		}
-		values := "array[r." + ident(c.Physical) + "]"
-		if c.Type == core.References {
-			values = "r." + ident(c.Physical)
-		}
-		_, err := b.tx.Exec(ctx, `insert into `+companion(b.t, "_refs")+` (target, row, col)
-			select substr(v, 2)::bigint, r._id, $2 from `+dataTable(b.t)+` r cross join lateral unnest(`+values+`) v
-			where r._id = any($1) and v ~ '^~[0-9]{1,18}$' on conflict do nothing`, dynamic, ids, c.Number)
-		if err != nil {
-			return fmt.Errorf("references of new records: %w", err)
-		}
-	}
 	return nil
 }
 
@@ -118,20 +99,14 @@ func (b *batchTxn) deleteRecords(ctx context.Context, ops []RecordOp, opts Chang
 	if len(ops) == 0 {
 		return nil, nil
 	}
-	ids := recordIDs(ops)
-	if opts.Suggest {
-		nulls := make([]string, len(ids))
-		for i := range nulls {
-			nulls[i] = "null"
-		}
-		return nil, b.insertSuggestions(ctx, ids, nulls, opts.Reason)
-	}
 	refused, err := b.refusedOps(ctx, ops, "r._state in (0, 1)", "This record is not here (any more), or is deleted already.")
 	if err != nil {
 		return nil, err
 	}
-	args := []any{ids}
-	more, err := b.deleteWhere(ctx, "r._id = any($1)", args)
+	if opts.Suggest {
+		return refused, b.suggestDeletes(ctx, recordIDs(ops), opts.Reason)
+	}
+	more, err := b.deleteWhere(ctx, "r._id = any($1)", []any{recordIDs(ops)})
 	return append(refused, more...), err
 }
 
@@ -154,18 +129,16 @@ func (b *batchTxn) deleteWhere(ctx context.Context, cond string, args []any) ([]
 	return nil, b.markDeleted(ctx)
 }
 
-// markDeleted sets the state of the records that the batch deletes.
+// markDeleted sets the state of the records that the batch deletes. That one is gone at the service is no conflict then.
 func (b *batchTxn) markDeleted(ctx context.Context) error {
-	var n, created, edits int64
-	err := b.tx.QueryRow(ctx, `select count(*), count(*) filter (where r._state = 1),
-			coalesce(sum((select count(*) from jsonb_object_keys(r._base))), 0)
-		from `+dataTable(b.t)+` r join `+companion(b.t, "_changes")+` ch on ch.row = r._id
-		where ch.batch = $1 and ch.col = 0 and ch.after = 'null' and r._state in (0, 1)`, dynamic, b.id).Scan(&n, &created, &edits)
-	if err != nil {
-		return fmt.Errorf("count deletes: %w", err)
-	}
-	_, err = b.tx.Exec(ctx, `update `+dataTable(b.t)+` r set _state = 2 from `+companion(b.t, "_changes")+` ch
-		where ch.batch = $1 and ch.col = 0 and ch.after = 'null' and ch.row = r._id and r._state in (0, 1)`, dynamic, b.id)
+	var n, created, edits, settled int64
+	err := b.tx.QueryRow(ctx, `with old as (
+			select r._id, r._state, r._conflict, (select count(*) from jsonb_object_keys(r._base)) as edits
+			from `+dataTable(b.t)+` r join `+companion(b.t, "_changes")+` ch on ch.row = r._id
+			where ch.batch = $1 and ch.col = 0 and ch.after = 'null' and r._state in (0, 1)),
+		done as (update `+dataTable(b.t)+` r set _state = 2, _conflict = nullif(r._conflict - '_record', '{}') from old where r._id = old._id returning r._id, r._conflict)
+		select count(*), count(*) filter (where old._state = 1), coalesce(sum(old.edits), 0), count(*) filter (where old._conflict is not null and done._conflict is null)
+		from old join done using (_id)`, dynamic, b.id).Scan(&n, &created, &edits, &settled)
 	if err != nil {
 		return fmt.Errorf("mark deleted: %w", err)
 	}
@@ -174,35 +147,74 @@ func (b *batchTxn) markDeleted(ctx context.Context) error {
 	b.delta.Created -= created
 	b.delta.Deleted += n - created
 	b.delta.Edits -= edits
+	b.delta.Conflicts -= settled
 	return nil
 }
 
-func (b *batchTxn) undeleteRecords(ctx context.Context, ops []RecordOp) ([]Refusal, error) {
+func (b *batchTxn) undeleteRecords(ctx context.Context, ops []RecordOp, opts ChangeOptions) ([]Refusal, error) {
 	if len(ops) == 0 {
 		return nil, nil
+	}
+	if opts.Suggest {
+		out := make([]Refusal, len(ops))
+		for i, o := range ops {
+			out[i] = Refusal{Index: o.Index, Record: o.Record, Reason: "Bringing a record back cannot be suggested. Do it as an edit."}
+		}
+		return out, nil
 	}
 	refused, err := b.refusedOps(ctx, ops, "r._state = 2", "This record is not deleted.")
 	if err != nil {
 		return nil, err
 	}
-	_, err = b.tx.Exec(ctx, `insert into `+companion(b.t, "_changes")+` (batch, row, col, before, after)
-		select $1, r._id, 0, 'null', '`+wasThere+`' from `+dataTable(b.t)+` r where r._id = any($2) and r._state = 2`, dynamic, b.id, recordIDs(ops))
-	if err != nil {
-		return nil, fmt.Errorf("record undeletes: %w", err)
-	}
-	return refused, b.markUndeleted(ctx)
+	return refused, b.undelete(ctx, recordIDs(ops))
 }
 
-// markUndeleted brings back the records that the batch undeletes: as existing ones where the service has them.
+// undelete brings deleted records back: as existing ones where the service has them.
+func (b *batchTxn) undelete(ctx context.Context, ids []int64) error {
+	tag, err := b.tx.Exec(ctx, `insert into `+companion(b.t, "_changes")+` (batch, row, col, before, after)
+		select $1, r._id, 0, 'null', '`+wasThere+`' from `+dataTable(b.t)+` r where r._id = any($2) and r._state = 2`, dynamic, b.id, ids)
+	if err != nil {
+		return fmt.Errorf("record undeletes: %w", err)
+	}
+	if tag.RowsAffected() == 0 {
+		return nil
+	}
+	if err := b.takeTheirs(ctx); err != nil {
+		return err
+	}
+	return b.markUndeleted(ctx)
+}
+
+// undeleting is a condition on r: the batch brings the record back.
+func (b *batchTxn) undeleting() string {
+	return `r._state = 2 and exists (select 1 from ` + companion(b.t, "_changes") + ` u where u.batch = $1 and u.col = 0 and u.row = r._id
+		and u.before = 'null' and u.after = '` + wasThere + `')`
+}
+
+// takeTheirs gives the clean cells of records that come back what the service changed meanwhile: only an edit can be in
+// conflict.
+func (b *batchTxn) takeTheirs(ctx context.Context) error {
+	tag, err := b.tx.Exec(ctx, `insert into `+companion(b.t, "_changes")+` (batch, row, col, before, after, base_before, base_after, conflict_before, conflict_after)
+		select $1, r._id, e.col, x.now, c.value, r._base -> c.key, null, c.value, null
+		from `+dataTable(b.t)+` r `+conflictsOf(b.t.Columns)+`
+		where `+b.undeleting()+` and (not coalesce(r._base ? c.key, false) or c.value = x.now)`, dynamic, b.id)
+	if err != nil {
+		return fmt.Errorf("take theirs: %w", err)
+	}
+	if tag.RowsAffected() == 0 {
+		return nil
+	}
+	return b.writeUncounted(ctx, b.t.Columns, tag.RowsAffected())
+}
+
+// markUndeleted sets the state of the records that the batch brings back.
 func (b *batchTxn) markUndeleted(ctx context.Context) error {
-	var n, created, edits int64
-	err := b.tx.QueryRow(ctx, `with back as (
-			update `+dataTable(b.t)+` r set _state = case when r._remote_id is null then 1 else 0 end
-			from `+companion(b.t, "_changes")+` ch
-			where ch.batch = $1 and ch.col = 0 and ch.before = 'null' and ch.after = '`+wasThere+`' and ch.row = r._id and r._state = 2
-			returning r._state, r._base)
-		select count(*), count(*) filter (where _state = 1), coalesce(sum((select count(*) from jsonb_object_keys(_base))), 0) from back`,
-		dynamic, b.id).Scan(&n, &created, &edits)
+	var n, created, edits, settled int64
+	err := b.tx.QueryRow(ctx, `with old as (select r._id, r._conflict is not null as fought from `+dataTable(b.t)+` r where `+b.undeleting()+`),
+		back as (update `+dataTable(b.t)+` r set _state = case when r._remote_id is null then 1 else 0 end, `+seenTheirs+`
+			from old where r._id = old._id returning r._state, r._base, old.fought and r._conflict is null as settled)
+		select count(*), count(*) filter (where _state = 1), coalesce(sum((select count(*) from jsonb_object_keys(_base))), 0), count(*) filter (where settled)
+		from back`, dynamic, b.id).Scan(&n, &created, &edits, &settled)
 	if err != nil {
 		return fmt.Errorf("bring back: %w", err)
 	}
@@ -211,6 +223,7 @@ func (b *batchTxn) markUndeleted(ctx context.Context) error {
 	b.delta.Created += created
 	b.delta.Deleted -= n - created
 	b.delta.Edits += edits
+	b.delta.Conflicts -= settled
 	return nil
 }
 

@@ -213,36 +213,47 @@ func (b *batchTxn) markGone(ctx context.Context, remoteIDs []string, c *MergeCou
 	return nil
 }
 
-// removeClean takes records out of the table that carry no edit, with all that hangs on them; their values stay in the history.
-func (b *batchTxn) removeClean(ctx context.Context, remoteIDs []string, c *MergeCounts) error {
-	const clean = ` r._remote_id = any($1) and (r._state = 0 and r._base is null or r._state = 2)`
+// removeClean takes records out of the table that carry no edit.
+func (b *batchTxn) removeClean(ctx context.Context, remoteIDs []string, c *MergeCounts) (err error) {
+	c.Deleted, err = b.removeRecords(ctx, "r._remote_id = any($1) and (r._state = 0 and r._base is null or r._state = 2)", remoteIDs)
+	return err
+}
+
+// removeRecords takes the records that meet a condition on r, whose argument is $1, out of the table, with all that hangs on
+// them; their values stay in the history.
+func (b *batchTxn) removeRecords(ctx context.Context, cond string, arg any) (int64, error) {
 	data := dataTable(b.t)
-	_, err := b.tx.Exec(ctx, `insert into `+companion(b.t, "_changes")+` (batch, row, col, before, after)
-		select $2, r._id, 0, `+rowObject(b.t, "r")+`, 'null' from `+data+` r where`+clean, dynamic, remoteIDs, b.id)
+	tag, err := b.tx.Exec(ctx, `insert into `+companion(b.t, "_changes")+` (batch, row, col, before, after)
+		select $2, r._id, 0, `+rowObject(b.t, "r")+`, 'null' from `+data+` r where `+cond, dynamic, arg, b.id)
 	if err != nil {
-		return fmt.Errorf("record removals: %w", err)
+		return 0, fmt.Errorf("record removals: %w", err)
 	}
-	var alive, deleted, conflicts, suggestions, problems int64
-	err = b.tx.QueryRow(ctx, `with gone as (delete from `+data+` r where`+clean+` returning r._id, r._state, r._conflict),
+	if tag.RowsAffected() == 0 {
+		return 0, nil
+	}
+	var alive, deleted, edits, conflicts, suggestions, problems int64
+	err = b.tx.QueryRow(ctx, `with gone as (delete from `+data+` r where `+cond+` returning r._id, r._state, r._base, r._conflict, r._remote_id),
 		ended as (update `+companion(b.t, "_publish_items")+` i set ended = true from gone g where i.record = g._id and i.op = 'create' returning 1),
 		closed as (update `+companion(b.t, "_suggestions")+` s set decided = $2 from gone g where s.row = g._id and s.decided is null returning 1),
 		mended as (delete from `+companion(b.t, "_problems")+` x using gone g where x.row = g._id returning 1),
 		unkeyed as (delete from `+companion(b.t, "_keys")+` x using gone g where x.row = g._id returning 1),
 		unlinked as (delete from `+companion(b.t, "_refs")+` x using gone g where x.row = g._id returning 1)
-		select count(*) filter (where _state = 0), count(*) filter (where _state = 2), count(*) filter (where _conflict is not null),
-			(select count(*) from closed), (select count(*) from mended) from gone`, dynamic, remoteIDs, b.id).
-		Scan(&alive, &deleted, &conflicts, &suggestions, &problems)
+		select count(*) filter (where _state <> 2), count(*) filter (where _state = 2 and _remote_id is not null),
+			coalesce(sum((select count(*) from jsonb_object_keys(_base))) filter (where _state <> 2), 0), count(*) filter (where _conflict is not null),
+			(select count(*) from closed), (select count(*) from mended) from gone`, dynamic, arg, b.id).
+		Scan(&alive, &deleted, &edits, &conflicts, &suggestions, &problems)
 	if err != nil {
-		return fmt.Errorf("remove gone: %w", err)
+		return 0, fmt.Errorf("remove records: %w", err)
 	}
-	c.Deleted = alive + deleted
-	b.rows += c.Deleted
+	n := tag.RowsAffected()
+	b.rows += n
 	b.delta.Records -= alive
 	b.delta.Deleted -= deleted
+	b.delta.Edits -= edits
 	b.delta.Conflicts -= conflicts
 	b.delta.Suggestions -= suggestions
 	b.delta.Problems -= problems
-	return nil
+	return n, nil
 }
 
 // RefreshSnapshot makes the jobs that refresh tables (none: all that have a service), one for each connection, and gives the

@@ -111,6 +111,9 @@ func revertTable(ctx context.Context, tx pgx.Tx, by core.Actor, t Table, plan st
 		if err := b.revertLeft(ctx, plan); err != nil {
 			return err
 		}
+		if err := b.revertLeftRecords(ctx, plan); err != nil {
+			return err
+		}
 		if err := b.revertUpdates(ctx, plan); err != nil {
 			return err
 		}
@@ -135,6 +138,19 @@ func (b *batchTxn) revertLeft(ctx context.Context, plan string) error {
 		return fmt.Errorf("what revert leaves: %w", err)
 	}
 	b.left, err = b.refusals(rows, "Changed here since.")
+	return err
+}
+
+// revertLeftRecords names the created records that were edited since, and the deleted ones that are here again.
+func (b *batchTxn) revertLeftRecords(ctx context.Context, plan string) error {
+	rows, err := b.tx.Query(ctx, `select r._id, 0 from `+dataTable(b.t)+` r where r._state in (0, 1) and r._base is not null and r._id in (select i.record from `+b.published("create")+`)
+		union select r._id, 0 from `+dataTable(b.t)+` r where r._id in (select i.record from `+b.published("delete")+` where rc.before is not null) order by 1 limit $3`,
+		dynamic, plan, b.t.ID, maxNamed)
+	if err != nil {
+		return fmt.Errorf("what revert leaves: %w", err)
+	}
+	records, err := b.refusals(rows, "Changed here since.")
+	b.left = append(b.left, records...)
 	return err
 }
 

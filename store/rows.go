@@ -130,7 +130,9 @@ func (r *Row) fill(cols []core.Column, cells [][]byte, cutAt int, base, conflict
 	if r.Conflicts, err = byColumn(cols, conflict); err != nil {
 		return err
 	}
-	r.RecordConflict = recordConflict(conflict)
+	if r.RecordConflict = recordConflict(conflict); r.State == core.Deleted && conflict != nil {
+		r.RecordConflict = "changed_there"
+	}
 	return nil
 }
 
@@ -314,7 +316,7 @@ func scanBatch(row pgx.CollectableRow) (Batch, error) {
 // undoable says whether a kind of batch can be undone: what a service did cannot, a publish is reverted instead.
 func undoable(kind string) bool {
 	switch kind {
-	case "download", "refresh", "publish":
+	case "download", "refresh", "publish", "redo": // what was redone is undone where it was done first
 		return false
 	}
 	return true

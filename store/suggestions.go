@@ -26,10 +26,11 @@ type newSuggestion struct {
 // while the cell held the same, is passed over.
 func (b *batchTxn) suggestCells(ctx context.Context, sets []CellEdit, reason string) error {
 	src := editsSource(b.t, sets)
-	rows, err := b.tx.Query(ctx, `select e.row, e.col, x.before::text, e.after::text from `+renumber(src.sql)+`
+	rows, err := b.tx.Query(ctx, `select e.row, e.col, x.before::text, w.after::text from `+renumber(src.sql)+`
 		join `+dataTable(b.t)+` r on r._id = e.row
 		cross join lateral (select `+cellOf(src.cols, "r", "e.col")+` as before) x
-		where r._state in (0, 1) and x.before <> e.after`, append([]any{dynamic}, src.args...)...)
+		cross join lateral (select `+translated(b.t, src.cols, "e.col", "e.after")+` as after) w
+		where r._state in (0, 1) and `+writableSQL(src.cols)+` and x.before <> w.after`, append([]any{dynamic}, src.args...)...)
 	if err != nil {
 		return fmt.Errorf("look at cells: %w", err)
 	}
@@ -51,11 +52,27 @@ func renumber(sql string) string {
 	return strings.NewReplacer("$2", "$1", "$3", "$2", "$4", "$3").Replace(sql)
 }
 
-// insertSuggestions proposes creates (objects) or deletes ("null") of whole records.
-func (b *batchTxn) insertSuggestions(ctx context.Context, ids []int64, objects []string, reason string) error {
+// suggestCreates proposes records that stand in the table already, as proposed, from objects of their values.
+func (b *batchTxn) suggestCreates(ctx context.Context, ids []int64, objects []string, reason string) error {
 	list := make([]newSuggestion, len(ids))
 	for i, id := range ids {
 		list[i] = newSuggestion{record: id, column: core.RecordColumn, before: json.RawMessage("null"), after: json.RawMessage(objects[i]), reason: reason}
+	}
+	return b.addSuggestions(ctx, list)
+}
+
+// suggestDeletes proposes to delete those of some records that can be deleted.
+func (b *batchTxn) suggestDeletes(ctx context.Context, ids []int64, reason string) error {
+	rows, err := b.tx.Query(ctx, `select r._id from `+dataTable(b.t)+` r where r._id = any($1) and r._state in (0, 1) order by r._id`, dynamic, ids)
+	if err != nil {
+		return fmt.Errorf("look at records: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (newSuggestion, error) {
+		n := newSuggestion{before: json.RawMessage("null"), after: json.RawMessage("null"), reason: reason}
+		return n, row.Scan(&n.record)
+	})
+	if err != nil {
+		return fmt.Errorf("look at records: %w", err)
 	}
 	return b.addSuggestions(ctx, list)
 }
@@ -84,7 +101,7 @@ func (b *batchTxn) addSuggestions(ctx context.Context, list []newSuggestion) err
 	tag, err := b.tx.Exec(ctx, `insert into `+sg+` (table_id, batch, row, col, before, after, reason, kind, edit)
 		select $1, $2, n.row, n.col, n.before::jsonb, n.after::jsonb, n.reason, n.kind, n.edit from new_suggestions n
 		where not exists (select 1 from `+sg+` o where o.row = n.row and o.col = n.col and o.before = n.before::jsonb and o.after = n.after::jsonb
-			and (o.decided is null or exists (select 1 from `+companion(b.t, "_batches")+` d where d.id = o.decided and d.kind = 'reject')))`,
+			and (o.decided is null or exists (select 1 from `+companion(b.t, "_batches")+` d where d.id = o.decided and d.kind = 'reject' and not `+undoneSQL(b.t.Schema, "d")+`)))`,
 		dynamic, b.t.ID, b.id)
 	if err != nil {
 		return fmt.Errorf("insert suggestions: %w", err)
@@ -140,8 +157,9 @@ func kindOf(c core.Column, before, after core.Value) string {
 // the table, one that is open again comes back.
 func (b *batchTxn) keepProposed(ctx context.Context) error {
 	sg, data := companion(b.t, "_suggestions"), dataTable(b.t)
-	_, err := b.tx.Exec(ctx, `delete from `+data+` r using `+sg+` s where s.decided = $1 and s.col = 0 and s.after <> 'null' and s.row = r._id
-		and r._state = 3 and not exists (select 1 from `+sg+` o where o.row = r._id and o.col = 0 and o.decided is null)`, dynamic, b.id)
+	_, err := b.tx.Exec(ctx, `with gone as (delete from `+data+` r where r._state = 3 and not exists (select 1 from `+sg+` o where o.row = r._id and o.col = 0 and o.decided is null)
+			returning r._id)
+		delete from `+companion(b.t, "_refs")+` f using gone where f.row = gone._id`, dynamic)
 	if err != nil {
 		return fmt.Errorf("withdraw proposed records: %w", err)
 	}
@@ -198,14 +216,17 @@ func (b *batchTxn) acceptCells(ctx context.Context, cond string, args []any) err
 	}
 	src := source{args: args[1:]}
 	for _, n := range numbers {
-		if c, ok := b.t.Column(n); ok && c.Writable {
+		if c, ok := b.t.Column(n); ok && (c.Writable || c.InsertOnly) {
 			src.cols = append(src.cols, c)
 		}
 	}
+	if src.cols == nil {
+		return nil
+	}
 	src.sql = `(select distinct on (s.row, s.col) s.row, s.col, s.after, s.batch as src, s.reason, s.kind, s.edit
 		from ` + sg + ` s join ` + dataTable(b.t) + ` r on r._id = s.row
-		where s.col <> 0 and ` + cond + ` and ` + cellOf(src.cols, "r", "s.col") + ` = s.before
-		order by s.row, s.col, s.id desc) e`
+		where s.col <> 0 and ` + cond + ` and ` + cellOf(src.cols, "r", "s.col") + ` = ` + translated(b.t, src.cols, "s.col", "s.before") + `
+		order by s.row, s.col, s.batch desc) e`
 	return b.applyCells(ctx, src)
 }
 
@@ -215,7 +236,7 @@ func (b *batchTxn) acceptRecords(ctx context.Context, cond string, args []any) e
 		select distinct on (s.row) $1::bigint, s.row, 0, case when s.after = 'null' then '`+wasThere+`'::jsonb else 'null' end, s.after, s.batch, s.reason, s.kind
 		from `+sg+` s join `+data+` r on r._id = s.row
 		where s.col = 0 and `+cond+` and (s.after = 'null' and r._state in (0, 1) or s.after <> 'null' and r._state = 3)
-		order by s.row, s.id desc`, append([]any{dynamic}, args...)...)
+		order by s.row, s.batch desc`, append([]any{dynamic}, args...)...)
 	if err != nil {
 		return fmt.Errorf("accept records: %w", err)
 	}
@@ -239,7 +260,7 @@ func (b *batchTxn) acceptRecords(ctx context.Context, cond string, args []any) e
 func (b *batchTxn) closeDecided(ctx context.Context, cond string, args []any) error {
 	sg, changes := companion(b.t, "_suggestions"), companion(b.t, "_changes")
 	applied, err := b.tx.Exec(ctx, `delete from `+sg+` s using `+changes+` ch where ch.batch = $1 and ch.source = s.batch
-		and ch.row = s.row and ch.col = s.col and s.decided is null`, dynamic, b.id)
+		and ch.row = s.row and ch.col = s.col and (ch.col = 0 or ch.after = s.after and ch.before = s.before) and s.decided is null`, dynamic, b.id)
 	if err != nil {
 		return fmt.Errorf("close accepted: %w", err)
 	}

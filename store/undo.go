@@ -63,9 +63,8 @@ func (s *Store) nextOwn(ctx context.Context, by core.Actor, snapshot, cond, none
 	if err != nil {
 		return Batch{}, err
 	}
-	batches := ident(snap.Schema, "_batches")
 	rows, err := s.pool.Query(ctx, batchSelect(snap.Schema)+` where b.person_id = $1 and `+cond+`
-		and not exists (select 1 from `+batches+` u where u.undoes = b.id and not exists (select 1 from `+batches+` v where v.undoes = u.id))
+		and not `+undoneSQL(snap.Schema, "b")+`
 		order by b.id desc limit 1`, dynamic, by.Person)
 	if err != nil {
 		return Batch{}, fmt.Errorf("next undo: %w", err)
@@ -80,8 +79,15 @@ func (s *Store) nextOwn(ctx context.Context, by core.Actor, snapshot, cond, none
 	return list[0], nil
 }
 
+// undoneSQL is a condition on a batch: one that names it is not taken back itself. What took an undo back is not undone; what
+// was done first is, once more.
+func undoneSQL(schema, alias string) string {
+	batches := ident(schema, "_batches")
+	return `exists (select 1 from ` + batches + ` u where u.undoes = ` + alias + `.id and not exists (select 1 from ` + batches + ` v where v.undoes = u.id))`
+}
+
 // UndoBatch makes a batch that undoes another, as far as the cells still hold what that one left, and says what it left.
-// Undoing an undo is a redo. Codes: NotFound, Forbidden, Conflict (undone already, or not ours to undo), Busy.
+// Undoing an undo is a redo; undoing a redo undoes what was done first. Codes: NotFound, Forbidden, Conflict (undone already, or not ours to undo), Busy.
 func (s *Store) UndoBatch(ctx context.Context, by core.Actor, snapshot string, id int64) (BatchResult, error) {
 	return s.undoBatch(ctx, by, snapshot, id, nil)
 }
@@ -93,6 +99,15 @@ func (s *Store) undoBatch(ctx context.Context, by core.Actor, snapshot string, i
 	old, err := s.BatchByID(ctx, by, snapshot, id)
 	if err != nil {
 		return BatchResult{}, err
+	}
+	for old.Kind == "redo" {
+		if old, err = s.BatchByID(ctx, by, snapshot, old.Undoes); err != nil {
+			return BatchResult{}, err
+		}
+		if old, err = s.BatchByID(ctx, by, snapshot, old.Undoes); err != nil {
+			return BatchResult{}, err
+		}
+		id = old.ID
 	}
 	if !old.Undoable {
 		return BatchResult{}, core.Errorf(core.Conflict, "“%s” is undone already, or was done by the service: a publish is reverted from its page.", old.Label)
@@ -129,14 +144,18 @@ func (b *batchTxn) firstToUndo(ctx context.Context, old Batch) error {
 	return nil
 }
 
+// undo brings records back first, so that their cells can be taken back too, and takes records away last.
 func (b *batchTxn) undo(ctx context.Context, old Batch) error {
+	if err := b.bringBack(ctx, old); err != nil {
+		return err
+	}
 	if err := b.undoLeft(ctx, old.ID); err != nil {
 		return err
 	}
 	if err := b.undoCells(ctx, old.ID); err != nil {
 		return err
 	}
-	if err := b.undoRecords(ctx, old.ID); err != nil {
+	if err := b.takeAway(ctx, old); err != nil {
 		return err
 	}
 	return b.undoSuggestions(ctx, old)
@@ -149,12 +168,15 @@ func (b *batchTxn) undoLeft(ctx context.Context, id int64) error {
 		return err
 	}
 	rows, err := b.tx.Query(ctx, `select ch.row, ch.col from `+companion(b.t, "_changes")+` ch
-		left join `+dataTable(b.t)+` r on r._id = ch.row and r._state in (0, 1)
-		where ch.batch = $1 and ch.col <> 0 and (r._id is null or `+cellOf(cols, "r", "ch.col")+` <> ch.after) limit $2`, dynamic, id, maxNamed)
+		left join `+dataTable(b.t)+` r on r._id = ch.row
+		where ch.batch = $1 and ch.col <> 0 and (r._id is null or not (`+b.holds(cols)+`))
+			and not exists (select 1 from `+companion(b.t, "_changes")+` mine where mine.batch = $2 and mine.row = ch.row and mine.col = ch.col) limit $3`,
+		dynamic, id, b.id, maxNamed)
 	if err != nil {
 		return fmt.Errorf("what undo leaves: %w", err)
 	}
-	b.left, err = b.refusals(rows, "Changed since.")
+	cells, err := b.refusals(rows, "Changed since.")
+	b.left = append(b.left, cells...)
 	return err
 }
 
@@ -178,8 +200,21 @@ func (b *batchTxn) columnsIn(rows pgx.Rows) ([]core.Column, error) {
 	return cols, err
 }
 
+// holds is a condition on a change ch and its record r: the cell still holds what the change left, and may be changed. The
+// conflict that a change settled can come back to a deleted record too.
+func (b *batchTxn) holds(cols []core.Column) string {
+	now := cellOf(cols, "r", "ch.col")
+	return now + ` = ` + translated(b.t, cols, "ch.col", "ch.after") + ` and (r._state in (0, 1) and ` + strings.ReplaceAll(writableSQL(cols), "e.col", "ch.col") +
+		` or r._state in (0, 1, 2) and ` + settledSQL + `)`
+}
+
+// settledSQL is a condition on a change ch and its record r: the change settled a conflict, or brought one back, and nothing
+// came since.
+const settledSQL = `(ch.conflict_before is distinct from ch.conflict_after and r._conflict -> ch.col::text is not distinct from ch.conflict_after
+	and r._base -> ch.col::text is not distinct from ch.base_after)`
+
 // undoCells takes back the cells that still hold what the batch left:
-//   - a settled conflict comes back as it was;
+//   - a settled conflict comes back as it was, or goes again;
 //   - an edit of a cell that was clean gets today's base (or what the service holds, where that is a conflict);
 //   - anything else gets the value before, as an edit against today's base (or against what was published since).
 func (b *batchTxn) undoCells(ctx context.Context, id int64) error {
@@ -187,120 +222,45 @@ func (b *batchTxn) undoCells(ctx context.Context, id int64) error {
 	if err != nil || len(cols) == 0 {
 		return err
 	}
+	deleted, err := b.recordUndone(ctx, cols, id, "r._state = 2")
+	if err != nil {
+		return err
+	}
+	if deleted > 0 {
+		if err := b.writeUncounted(ctx, cols, deleted); err != nil {
+			return err
+		}
+	}
+	n, err := b.recordUndone(ctx, cols, id, "r._state in (0, 1)")
+	if err != nil || n == 0 {
+		return err
+	}
+	return b.writeRecorded(ctx, cols, n)
+}
+
+// recordUndone puts into _changes what taking back the cells of a batch does to the records that meet a condition.
+func (b *batchTxn) recordUndone(ctx context.Context, cols []core.Column, id int64, cond string) (int64, error) {
 	changes := companion(b.t, "_changes")
-	settled := `(ch.conflict_before is not null and x.conflict is null and x.base is not distinct from ch.base_after)`
-	wasClean := `(x.base is not null and ch.base_before is null)`
+	const wasClean = `(x.base is not null and ch.base_before is null)`
 	tag, err := b.tx.Exec(ctx, `
 		insert into `+changes+` (batch, row, col, before, after, base_before, base_after, conflict_before, conflict_after)
 		select $1, ch.row, ch.col, x.now, w.after, x.base,
-			case when `+settled+` then ch.base_before
-				when not `+basedSQL(renamed(cols))+` or r._state <> 0 or w.after = w.baseline or w.after = x.conflict then null
+			case when w.settled then ch.base_before
+				when not (`+strings.ReplaceAll(basedSQL(cols), "e.col", "ch.col")+`) or r._state <> 0 or w.after = w.baseline or w.after = x.conflict then null
 				else w.baseline end,
 			x.conflict,
-			case when `+settled+` then ch.conflict_before when w.after = w.baseline or w.after = x.conflict then null else x.conflict end
-		from (select c.*, c.row as erow from `+changes+` c where c.batch = $2 and c.col <> 0) ch
-		join `+dataTable(b.t)+` r on r._id = ch.row and r._state in (0, 1)
-		cross join lateral (select ch.col) e
-		cross join lateral (select `+cellOf(cols, "r", "ch.col")+` as now, r._base -> ch.col::text as base, r._conflict -> ch.col::text as conflict) x
-		cross join lateral (select case when `+settled+` then ch.before
-				when `+wasClean+` then coalesce(x.conflict, x.base) else ch.before end as after,
+			case when w.settled then ch.conflict_before when w.after = w.baseline or w.after = x.conflict then null else x.conflict end
+		from `+changes+` ch
+		join `+dataTable(b.t)+` r on r._id = ch.row and `+cond+`
+		cross join lateral (select `+cellOf(cols, "r", "ch.col")+` as now, r._base -> ch.col::text as base, r._conflict -> ch.col::text as conflict,
+			`+translated(b.t, cols, "ch.col", "ch.before")+` as before) x
+		cross join lateral (select `+settledSQL+` as settled,
+			case when `+settledSQL+` then x.before when `+wasClean+` then coalesce(x.conflict, x.base) else x.before end as after,
 			coalesce(x.base, x.now) as baseline) w
-		where x.now = ch.after and (w.after <> x.now or `+settled+` or x.base is not null and w.after = w.baseline)`, dynamic, b.id, id)
+		where ch.batch = $2 and ch.col <> 0 and `+b.holds(cols)+` and (w.after <> x.now or w.settled or x.base is not null and w.after = w.baseline)
+			and not exists (select 1 from `+changes+` mine where mine.batch = $1 and mine.row = ch.row and mine.col = ch.col)`, dynamic, b.id, id)
 	if err != nil {
-		return fmt.Errorf("undo cells: %w", err)
+		return 0, fmt.Errorf("undo cells: %w", err)
 	}
-	if tag.RowsAffected() == 0 {
-		return nil
-	}
-	return b.writeRecorded(ctx, cols, tag.RowsAffected())
-}
-
-// renamed is there for reading: basedSQL speaks of e.col, which undoCells provides.
-func renamed(cols []core.Column) []core.Column { return cols }
-
-// undoRecords deletes what the batch created, brings back what it deleted, and creates anew what is gone since.
-func (b *batchTxn) undoRecords(ctx context.Context, id int64) error {
-	changes, data := companion(b.t, "_changes"), dataTable(b.t)
-	_, err := b.tx.Exec(ctx, `insert into `+changes+` (batch, row, col, before, after)
-		select $1, ch.row, 0, '`+wasThere+`', 'null' from `+changes+` ch join `+data+` r on r._id = ch.row
-		where ch.batch = $2 and ch.col = 0 and ch.before = 'null' and r._state in (0, 1)`, dynamic, b.id, id)
-	if err != nil {
-		return fmt.Errorf("undo creates: %w", err)
-	}
-	if err := b.markDeleted(ctx); err != nil {
-		return err
-	}
-	_, err = b.tx.Exec(ctx, `insert into `+changes+` (batch, row, col, before, after)
-		select $1, ch.row, 0, 'null', '`+wasThere+`' from `+changes+` ch join `+data+` r on r._id = ch.row
-		where ch.batch = $2 and ch.col = 0 and ch.after = 'null' and r._state = 2`, dynamic, b.id, id)
-	if err != nil {
-		return fmt.Errorf("undo deletes: %w", err)
-	}
-	if err := b.markUndeleted(ctx); err != nil {
-		return err
-	}
-	return b.createAnew(ctx, id)
-}
-
-// createAnew makes records again that the batch deleted and that have left the table since: their last values stand in
-// the change that removed the row.
-func (b *batchTxn) createAnew(ctx context.Context, id int64) error {
-	changes := companion(b.t, "_changes")
-	rows, err := b.tx.Query(ctx, `select ch.row, (select g.before::text from `+changes+` g
-			where g.row = ch.row and g.col = 0 and g.after = 'null' and g.before <> '`+wasThere+`' order by g.batch desc limit 1)
-		from `+changes+` ch where ch.batch = $1 and ch.col = 0 and ch.after = 'null'
-			and not exists (select 1 from `+dataTable(b.t)+` r where r._id = ch.row)`, dynamic, id)
-	if err != nil {
-		return fmt.Errorf("gone records: %w", err)
-	}
-	var ids []int64
-	var objects []string
-	var row int64
-	var object *string
-	_, err = pgx.ForEachRow(rows, []any{&row, &object}, func() error {
-		if object != nil {
-			ids, objects = append(ids, row), append(objects, *object)
-		}
-		return nil
-	})
-	if err != nil || len(ids) == 0 {
-		return err
-	}
-	if err := b.insertRecords(ctx, ids, objects, core.Created); err != nil {
-		return err
-	}
-	return b.recordCreated(ctx, ids, objects)
-}
-
-// undoSuggestions opens again what the batch accepted or decided, and withdraws what it suggested.
-func (b *batchTxn) undoSuggestions(ctx context.Context, old Batch) error {
-	sg, changes := companion(b.t, "_suggestions"), companion(b.t, "_changes")
-	steps := []struct {
-		sql  string
-		sign int64
-	}{
-		{`insert into ` + sg + ` (table_id, batch, row, col, before, after, reason, kind, edit)
-			select '` + b.t.ID + `', ch.source, ch.row, ch.col, ch.before, ch.after, coalesce(ch.reason, ''), coalesce(ch.kind, 'text'), coalesce(ch.edit, '')
-			from ` + changes + ` ch where ch.batch = $1 and ch.source is not null and $2 > 0`, 1},
-		{`update ` + sg + ` set decided = null where decided = $1 and $2 > 0`, 1},
-		{`update ` + sg + ` set decided = $2 where batch = $1 and decided is null`, -1},
-	}
-	if old.Kind == "undo" && old.Undoes != 0 { // a redo: what the undo opened again is accepted again
-		steps = append(steps, struct {
-			sql  string
-			sign int64
-		}{`delete from ` + sg + ` s using ` + changes + ` ch where ch.batch = (select undoes from ` + companion(b.t, "_batches") + ` where id = $1)
-			and ch.source = s.batch and ch.row = s.row and ch.col = s.col and s.decided is null and $2 > 0`, -1})
-	}
-	for _, st := range steps {
-		tag, err := b.tx.Exec(ctx, st.sql, dynamic, old.ID, b.id)
-		if err != nil {
-			return fmt.Errorf("undo suggestions: %w", err)
-		}
-		b.delta.Suggestions += st.sign * tag.RowsAffected()
-		if b.cells == 0 && b.rows == 0 { // suggestions are all that the batch is about
-			b.made += tag.RowsAffected()
-		}
-	}
-	return b.keepProposed(ctx)
+	return tag.RowsAffected(), nil
 }

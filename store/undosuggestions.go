@@ -1,0 +1,92 @@
+package store
+
+import (
+	"context"
+	"fmt"
+)
+
+// undoSuggestions opens again what the batch accepted, refused or closed as stale, and withdraws what it suggested.
+func (b *batchTxn) undoSuggestions(ctx context.Context, old Batch) error {
+	if old.Kind == "undo" {
+		return b.redoSuggestions(ctx, old)
+	}
+	again, err := b.undoneBefore(ctx, old.ID)
+	if err != nil {
+		return err
+	}
+	sg, changes := companion(b.t, "_suggestions"), companion(b.t, "_changes")
+	accepted := `insert into ` + sg + ` (table_id, batch, row, col, before, after, reason, kind, edit)
+		select $3, s.source, s.row, s.col, case when s.col = 0 then 'null' else s.before end, s.after, coalesce(s.reason, ''), coalesce(s.kind, 'text'), coalesce(s.edit, '')
+		from ` + changes + ` s where s.batch = $1 and s.source is not null and $2::bigint > 0 and ` + b.recordHere("s") + `
+			and not exists (select 1 from ` + sg + ` o where o.decided = $1 and o.batch = s.source and o.row = s.row and o.col = s.col)`
+	decided := `insert into ` + sg + ` (table_id, batch, row, col, before, after, reason, kind, edit)
+		select $3, s.batch, s.row, s.col, s.before, s.after, s.reason, s.kind, s.edit
+		from ` + sg + ` s where s.decided = $1 and $2::bigint > 0 and ` + b.recordHere("s")
+	if again {
+		accepted += " and " + b.notClosedElsewhere("s.source")
+		decided += " and " + b.notClosedElsewhere("s.batch")
+	}
+	withdrawn := `update ` + sg + ` set decided = $2 where batch = $1 and decided is null and $3::text is not null`
+	for i, sql := range []string{accepted, decided, withdrawn} {
+		tag, err := b.tx.Exec(ctx, sql, dynamic, old.ID, b.id, b.t.ID)
+		if err != nil {
+			return fmt.Errorf("undo suggestions: %w", err)
+		}
+		if b.delta.Suggestions += tag.RowsAffected(); i == 2 {
+			b.delta.Suggestions -= 2 * tag.RowsAffected()
+		}
+		b.aboutSuggestions(tag.RowsAffected())
+	}
+	return b.keepProposed(ctx)
+}
+
+// aboutSuggestions counts suggestions that an undo opened or closed, where they are all that it is about.
+func (b *batchTxn) aboutSuggestions(n int64) {
+	if b.cells == 0 && b.rows == 0 {
+		b.made += n
+	}
+}
+
+// undoneBefore says whether a batch was undone and redone before: only then somebody else can have decided meanwhile what it
+// had closed.
+func (b *batchTxn) undoneBefore(ctx context.Context, id int64) (bool, error) {
+	var n int
+	err := b.tx.QueryRow(ctx, `select count(*) from `+companion(b.t, "_batches")+` where undoes = $1 and id <> $2`, dynamic, id, b.id).Scan(&n)
+	if err != nil {
+		return false, fmt.Errorf("look at undos: %w", err)
+	}
+	return n > 0, nil
+}
+
+// recordHere is a condition on a suggestion: its record is in the table, or is what it suggests.
+func (b *batchTxn) recordHere(alias string) string {
+	return `(` + alias + `.col = 0 and ` + alias + `.after <> 'null' or exists (select 1 from ` + dataTable(b.t) + ` here where here._id = ` + alias + `.row))`
+}
+
+// notClosedElsewhere is a condition on s, closed by the batch $1: it is not open, and no other batch that is not undone has
+// decided it. The row that a batch closed stays as its memory when undo opens the suggestion again as another row.
+func (b *batchTxn) notClosedElsewhere(batch string) string {
+	batches := companion(b.t, "_batches")
+	return `not exists (select 1 from ` + companion(b.t, "_suggestions") + ` o left join ` + batches + ` d on d.id = o.decided
+			where o.batch = ` + batch + ` and o.row = s.row and o.col = s.col and (d.id is null or d.id <> $1 and not ` + undoneSQL(b.t.Schema, "d") + `))
+		and not exists (select 1 from ` + companion(b.t, "_changes") + ` o join ` + batches + ` d on d.id = o.batch
+			where o.source = ` + batch + ` and o.row = s.row and o.col = s.col and d.id <> $1 and not ` + undoneSQL(b.t.Schema, "d") + `)`
+}
+
+// redoSuggestions closes again what an undo opened, and opens what it withdrew.
+func (b *batchTxn) redoSuggestions(ctx context.Context, undo Batch) error {
+	sg, changes := companion(b.t, "_suggestions"), companion(b.t, "_changes")
+	opened, err := b.tx.Exec(ctx, `update `+sg+` s set decided = null where decided = $1 and `+b.recordHere("s"), dynamic, undo.ID)
+	if err != nil {
+		return fmt.Errorf("suggest again: %w", err)
+	}
+	closed, err := b.tx.Exec(ctx, `delete from `+sg+` s using (select source as batch, row, col from `+changes+` where batch = $1 and source is not null
+			union select batch, row, col from `+sg+` where decided = $1) d
+		where s.batch = d.batch and s.row = d.row and s.col = d.col and s.decided is null`, dynamic, undo.Undoes)
+	if err != nil {
+		return fmt.Errorf("decide again: %w", err)
+	}
+	b.delta.Suggestions += opened.RowsAffected() - closed.RowsAffected()
+	b.aboutSuggestions(opened.RowsAffected() + closed.RowsAffected())
+	return b.keepProposed(ctx)
+}
