@@ -28,6 +28,7 @@ func (s *Server) gridRoutes(e *echo.Echo) {
 	e.POST("/snapshots/:snapshot/redo", s.once(s.redoLast))
 	g := e.Group("/snapshots/:snapshot/tables/:table")
 	g.GET("", s.showGrid)
+	g.GET("/columns.css", s.showColumnWidths)
 	g.GET("/order", s.showOrder)
 	g.GET("/rows", s.showRows)
 	g.GET("/cell", s.showCell)
@@ -88,6 +89,8 @@ func (s *Server) gridPage(c echo.Context) (views.GridPage, store.Table, error) {
 	}
 	frame.Scripts = []string{"js/grid/main.js"}
 	p := gridModel(frame, sn, t, by)
+	widths := p.ColumnWidths()
+	p.Page.Styles = []string{p.Base() + "/columns.css?of=" + widthsOf(widths)}
 	p.Filter, p.Sort, p.Find, p.Cell = c.QueryParam("filter"), c.QueryParam("sort"), c.QueryParam("find"), c.QueryParam("cell")
 	p.Chips = chipsOf(p, t)
 	if err := s.firstWindow(c, t, &p); err != nil {

@@ -26,6 +26,7 @@ type Page struct {
 	Assets    string         // address that every asset begins with, "/static/<version>"
 	Path      string         // address of this page with its query, to come back to
 	Scripts   []string       // modules of this page beside app.js, as in "js/grid/main.js"
+	Styles    []string       // addresses of style sheets of this page beside app.css
 	Refresh   int            // seconds after which a browser without scripts loads the page again; 0 is never
 	Notice    *Notice        // one sentence on top of the page: what has just been done
 	Dev       bool           // the gallery can be reached

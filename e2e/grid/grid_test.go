@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
@@ -220,6 +221,21 @@ func TestTheFirstRowsNeedNoScript(t *testing.T) {
 		if !strings.Contains(html, want) {
 			t.Errorf("%s is not in the page", want)
 		}
+	}
+}
+
+// Nothing moves when the script takes over: the columns have had their widths from the first paint on.
+func TestTheFirstPaintHasTheColumnsWidths(t *testing.T) {
+	t.Parallel()
+	s := mustShop(t, 30)
+	p := mustPage(t, s.address())
+	const widths = `[...document.querySelectorAll('#grid .hc')].map((h) => Math.round(h.getBoundingClientRect().width)).join()`
+	with := p.get(widths)
+	_, err := chromedp.Call(p.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+	must(t, err)
+	p.do(chromedp.Navigate(s.address()))
+	if without := p.get(widths); without != with {
+		t.Errorf("the columns are %s px wide at first and %s px then", without, with)
 	}
 }
 
