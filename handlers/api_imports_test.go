@@ -160,3 +160,69 @@ func TestAKeyIsAPersonsOwn(t *testing.T) {
 		t.Errorf("another body under the same key: %d %s", other.status, other.body)
 	}
 }
+
+const prices = "Title;Price;Note\nBoats 1;99;x\nBoats 2;;x\nBoats 9;5;x\nBoats 1;7;x\n;3;x\n"
+
+func TestAnImportIntoATableIsPreviewedOverTheAPI(t *testing.T) {
+	t.Parallel()
+	s := mustShop(t, 3)
+	before := s.uploads(t)
+	o := s.apiUpload(t, "", s.path+"/imports?preview=true&key=title", "prices.csv", prices).object(t)
+	if o["key"] != "title" || field(o, "columns", 0, "column") != "title" || field(o, "columns", 1, "column") != "price" || field(o, "columns", 2, "column") != nil ||
+		field(o, "matches", "matched") != 2.0 || field(o, "matches", "new") != 1.0 || field(o, "matches", "skipped") != 2.0 || field(o, "records", 0, 1) != "99" {
+		t.Errorf("the preview is %v", o)
+	}
+	o = s.apiUpload(t, "", s.path+"/imports", "prices.csv", prices, "key", "title", "preview", "true", "create", "false", "columns", `[{}, {"column": null}, {"column": "price"}]`).object(t)
+	if field(o, "columns", 1, "column") != nil || field(o, "columns", 2, "column") != "price" || field(o, "matches", "skipped") != 3.0 {
+		t.Errorf("with choices the preview is %v", o)
+	}
+	if n := s.uploads(t); n != before {
+		t.Errorf("%d files are kept, there were %d", n, before)
+	}
+}
+
+func TestAnImportIntoATableIsAJob(t *testing.T) {
+	t.Parallel()
+	s := mustShop(t, 3)
+	key := map[string]string{"Idempotency-Key": "into-1"}
+	first := s.uploadWith(t, "", s.path+"/imports", key, "prices.csv", prices, "key", "title")
+	again := s.uploadWith(t, "", s.path+"/imports", key, "prices.csv", prices, "key", "title")
+	if first.status != 202 || first.body != again.body || field(first.object(t), "job", "kind") != "import" || field(first.object(t), "job", "label") != "Import prices.csv into Boats" {
+		t.Errorf("%d %s, then %s", first.status, first.body, again.body)
+	}
+	if n := s.uploads(t); n != 2 { // the snapshot's own waits for its job's end
+		t.Errorf("%d files are kept", n)
+	}
+}
+
+func TestAnImportIntoATableThatCannotBeIsRefused(t *testing.T) {
+	t.Parallel()
+	s := mustShop(t, 1)
+	before := s.uploads(t)
+	s.call(t, "PATCH", s.path, `{"columns": [{"id": "price", "locks": ["read_only"]}]}`, 200)
+	for what, c := range map[string]struct {
+		want   string
+		fields []string
+	}{
+		"no key":                   {"/key", nil},
+		"a key that is none":       {"/key", []string{"key", "nope"}},
+		"a key not in the file":    {"/key", []string{"key", "title", "columns", `[{"column": null}]`}},
+		"a column that is none":    {"/columns/1/column", []string{"key", "title", "columns", `[{}, {"column": "nope"}]`}},
+		"a column twice":           {"/columns/1/column", []string{"key", "title", "columns", `[{"column": "title"}, {"column": "title"}]`}},
+		"too many columns":         {"/columns/3", []string{"key", "title", "columns", `[{}, {}, {}, {}]`}},
+		"nothing that can change":  {"/columns", []string{"key", "title", "create", "false"}},
+		"a create that is neither": {"/create", []string{"key", "title", "create", "maybe"}},
+		"a zone that is none":      {"/zone", []string{"key", "title", "zone", "Mars"}},
+	} {
+		a := s.apiUpload(t, "", s.path+"/imports", "prices.csv", prices, c.fields...)
+		if got := field(a.object(t), "errors", 0, "pointer"); a.status != 422 || got != c.want {
+			t.Errorf("%s: %d %v, want %s", what, a.status, a.body, c.want)
+		}
+	}
+	if n := s.uploads(t); n != before {
+		t.Errorf("%d files are kept, there were %d", n, before)
+	}
+	if a := s.apiUpload(t, "", "/snapshots/"+s.snapshot.ID+"/tables/tbl_x/imports", "prices.csv", prices); a.status != 404 {
+		t.Errorf("an unknown table: %d %s", a.status, a.body)
+	}
+}

@@ -62,6 +62,7 @@ func (s *Server) operations() []operation {
 		{get, tb + "/views/:view", "One saved view", s.getView, nil, nil, 0},
 		{patch, tb + "/views/:view", "Change a saved view; what is not given stays", s.patchView, viewBody{}, nil, 0},
 		{del, tb + "/views/:view", "Forget a saved view", s.apiDeleteView, nil, nil, http.StatusNoContent},
+		{post, tb + "/imports", "A file into a table as suggestions, matched by a key column; preview=true only looks", s.postImportInto, importIntoForm{}, []string{"preview"}, http.StatusAccepted},
 		{get, tb + "/export", "A view as a file; it changes nothing", s.exportTable, nil, []string{"format", "filter", "sort", "columns", "plain"}, 0},
 		{post, tb + "/changes", "Edit, create, delete records, or suggest it", s.postChanges, changesBody{}, nil, 0},
 		{post, tb + "/transforms", "Make suggestions by a transform, or preview them", s.postTransform, transformBody{}, nil, http.StatusAccepted},

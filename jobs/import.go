@@ -22,6 +22,8 @@ type importState struct {
 	Misfits int64           `json:"misfits,omitempty"`
 	First   []importNote    `json:"first,omitempty"`
 	Report  *csvfile.Report `json:"report,omitempty"` // once everything is in: the file is not needed any more
+
+	Into *store.IntoResult `json:"into,omitempty"` // of an import into a table: its suggestions are made
 }
 
 // importNote names a value that was left empty since it does not fit its column.
@@ -59,17 +61,28 @@ func importFile(run *Run) (any, error) {
 	if err := im.load(); err != nil {
 		return nil, err
 	}
+	if im.args.Into != nil {
+		return im.importInto()
+	}
 	if im.st.Report == nil {
 		if report, err := im.read(); err != nil {
 			return im.result(report), err
 		}
 	}
 	im.o.Fault("import.ended")
-	if err := im.o.Store.DeleteUpload(im.ctx, im.By, im.args.Upload); err != nil && core.CodeOf(err) != core.NotFound {
+	if err := im.dropFile(); err != nil {
 		return nil, err
 	}
-	im.o.Fault("import.dropped")
 	return im.result(*im.st.Report), nil
+}
+
+// dropFile forgets the file, which is in.
+func (im *importing) dropFile() error {
+	if err := im.o.Store.DeleteUpload(im.ctx, im.By, im.args.Upload); err != nil && core.CodeOf(err) != core.NotFound {
+		return err
+	}
+	im.o.Fault("import.dropped")
+	return nil
 }
 
 // read brings the rest of the file in and notes that it is complete.

@@ -245,7 +245,7 @@ func kinds(more map[string]Kind) map[string]Kind {
 		"download": {Run: download},
 		"refresh":  {Run: refresh},
 		"publish":  {Run: publish, GiveUp: endPublish},
-		"import":   {Run: importFile},
+		"import":   {Run: importFile, GiveUp: endImport},
 	}
 	for _, kind := range store.BulkKinds() {
 		all[kind] = Kind{Run: bulk}

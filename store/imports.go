@@ -39,6 +39,7 @@ type ImportArgs struct {
 	Dialect  csvfile.Dialect `json:"dialect"`
 	Zone     string          `json:"zone,omitempty"`
 	Columns  []ImportColumn  `json:"columns"`
+	Into     *IntoTable      `json:"into,omitempty"` // the table is not the file's own
 }
 
 // StartImport makes a snapshot with an empty table and the job that fills it from an upload, in one transaction. Codes:

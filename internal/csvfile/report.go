@@ -25,14 +25,14 @@ type Issue struct {
 
 // Report counts what a Reader has met so far.
 type Report struct {
-	Records     int64   `json:"records"`     // handed over, the header not counted
+	Records     int64   `json:"records"`      // handed over, the header not counted
 	EmptyLines  int64   `json:"empty_lines"`  // skipped
 	TooFew      int64   `json:"too_few"`      // records padded with empty fields
 	TooMany     int64   `json:"too_many"`     // records left out, since they had more fields than the table
 	StrayQuotes int64   `json:"stray_quotes"` // records with a quote that opens or closes nothing
 	BadRecords  int64   `json:"bad_records"`  // records with characters that had to be replaced
-	Replaced    int64   `json:"replaced"`    // characters that became U+FFFD
-	Issues      []Issue `json:"issues"`      // in file order, the first IssuesKept of each kind
+	Replaced    int64   `json:"replaced"`     // characters that became U+FFFD
+	Issues      []Issue `json:"issues"`       // in file order, the first IssuesKept of each kind
 }
 
 // note keeps an issue when it is among the first of its kind; seen is the count of its kind,
