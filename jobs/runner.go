@@ -183,7 +183,9 @@ func (r *Runner) sweep() {
 	tick, hour := time.NewTicker(r.o.Timings.Sweep), time.NewTicker(time.Hour)
 	defer tick.Stop()
 	defer hour.Stop()
+	noted := aheads{}
 	for {
+		r.endLeasesAhead(noted)
 		r.enqueueDue()
 		select {
 		case <-r.halt:
@@ -226,6 +228,7 @@ func (r *Runner) look(id string) {
 	}
 	run := newRun(ctx, r, job, previous)
 	end := run.slice()
+	r.o.Log.InfoContext(run.ctx, "job", "kind", job.Kind, "state", orLost(end.State), "ms", time.Since(run.began).Milliseconds())
 	if end.State == "" {
 		return // the lease is lost: somebody else has it
 	}
@@ -237,6 +240,14 @@ func (r *Runner) look(id string) {
 	if end.State == "queued" && !r.stopping() {
 		r.Wake(clean, id)
 	}
+}
+
+// orLost names the end of a slice for the log.
+func orLost(state string) string {
+	if state == "" {
+		return "lost"
+	}
+	return state
 }
 
 // kinds are the kinds of jobs that the program knows, and more.

@@ -307,9 +307,11 @@ func (s *Store) TakeJob(ctx context.Context, id, owner string, lease time.Durati
 	return job, previous, nil
 }
 
-// dueJob says in SQL that a worker may take a job up.
+// dueJob says in SQL that a worker may take a job up. A job waits seconds at a time for its connection or its table: what is
+// further away was written before the clock was set back.
 const dueJob = `state = 'queued' and (not_before is null or not_before < clock_timestamp())
 	or state = 'waiting' and waiting_for in ('time', 'connection', 'table') and (not_before is null or not_before < clock_timestamp())
+	or state = 'waiting' and waiting_for in ('connection', 'table') and not_before > clock_timestamp() + interval '1 minute'
 	or state = 'running' and lease_until < clock_timestamp()`
 
 // waitForConnection sends a job to wait while another job holds its connection. The sweeper tries it again.
@@ -406,12 +408,13 @@ type JobEnd struct {
 }
 
 // DueJobs gives the jobs that a worker should look at: queued, waiting whose time has come, running whose lease ran out.
-// Each is given at most once in again, whoever asks.
+// Each is given at most once in again, whoever asks; a moment of giving that lies ahead was noted before the clock was set
+// back, and does not count.
 func (s *Store) DueJobs(ctx context.Context, again time.Duration) ([]Job, error) {
 	rows, err := s.pool.Query(ctx, `/* every organization: the sweeper is the program's own */
 		update jobs set enqueued_at = clock_timestamp() where id in (
 			select id from jobs where (`+dueJob+`)
-				and (enqueued_at is null or enqueued_at < clock_timestamp() - $1::interval)
+				and (enqueued_at is null or enqueued_at not between clock_timestamp() - $1::interval and clock_timestamp() + $1::interval)
 			order by created_at limit 1000 for update skip locked)
 		returning `+jobColumns, again)
 	if err != nil {
@@ -440,6 +443,28 @@ func (s *Store) EndLeases(ctx context.Context) error {
 	_, err := s.pool.Exec(ctx, `/* every organization: the leases are those of this program's last run */
 		update jobs set lease_until = clock_timestamp() - interval '1 millisecond', enqueued_at = null where state = 'running'`)
 	return err
+}
+
+// LeasesAhead gives the ends of leases, by job, that no worker can have set by the clock of now: the clock was set back.
+func (s *Store) LeasesAhead(ctx context.Context, lease time.Duration) (map[string]time.Time, error) {
+	rows, err := s.pool.Query(ctx, `/* every organization: the sweeper is the program's own */
+		select id, lease_until from jobs where state = 'running' and lease_until > clock_timestamp() + $1::interval`, lease)
+	if err != nil {
+		return nil, fmt.Errorf("leases ahead: %w", err)
+	}
+	ahead := map[string]time.Time{}
+	var id string
+	var until time.Time
+	_, err = pgx.ForEachRow(rows, []any{&id, &until}, func() error { ahead[id] = until; return nil })
+	return ahead, err
+}
+
+// EndLease ends a job's lease, if it still ends when it did.
+func (s *Store) EndLease(ctx context.Context, id string, until time.Time) error {
+	_, err := s.pool.Exec(ctx, `/* every organization: the sweeper is the program's own */
+		update jobs set lease_until = clock_timestamp() - interval '1 millisecond', enqueued_at = null
+		where id = $1 and state = 'running' and lease_until = $2`, id, until)
+	return mapError(err)
 }
 
 // CancelAsked says whether somebody asked the job to stop.
