@@ -6,22 +6,20 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
-	"sync/atomic"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/redis/go-redis/v9"
 
 	"scratchpaper/connectors"
 	"scratchpaper/connectors/list"
-	"scratchpaper/handlers"
 	"scratchpaper/internal/config"
 	"scratchpaper/internal/core"
 	"scratchpaper/internal/events"
@@ -59,33 +57,103 @@ func (a *app) close() {
 
 func (a *app) later(f func()) { a.closers = append(a.closers, f) }
 
-// open starts database, Redis and store. Call close in any case.
-func open(ctx context.Context, cfg config.Config, log *slog.Logger) (*app, error) {
-	a := &app{cfg: cfg, log: log, list: list.All(), guard: httpx.Guard{AllowPrivate: true}, fault: faultPoint(cfg.Fault)}
-	databaseURL := cfg.DatabaseURL
+// newApp has nothing running yet. Call close in any case.
+func newApp(cfg config.Config, log *slog.Logger) *app {
+	return &app{cfg: cfg, log: log, list: list.All(), guard: httpx.Guard{AllowPrivate: true}, fault: faultPoint(cfg.Fault)}
+}
+
+// open starts database, Redis and store.
+func (a *app) open(ctx context.Context) error {
+	databaseURL, err := a.openDatabase(ctx)
+	if err != nil {
+		return err
+	}
+	return a.openStore(ctx, databaseURL)
+}
+
+// openDatabase starts the built-in database, where none is configured, and brings it up to date.
+func (a *app) openDatabase(ctx context.Context) (databaseURL string, err error) {
+	if err := checkAddresses(a.cfg); err != nil {
+		return "", err
+	}
+	databaseURL = a.cfg.DatabaseURL
 	if databaseURL == "" {
-		local, err := localdb.Start(ctx, localdb.Options{DataDir: cfg.DataDir, Binaries: cfg.PostgresBinaries, Log: log})
-		if err != nil {
-			return a, err
+		if err := a.startDatabase(ctx); err != nil {
+			return "", err
 		}
-		a.local, databaseURL = local, local.URL()
-		a.later(func() {
-			stop, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-			defer cancel()
-			_ = local.Stop(stop)
-		})
+		databaseURL = a.local.URL()
 	}
 	pg, err := pgx.ParseConfig(databaseURL)
 	if err != nil {
-		return a, core.Errorf(core.Invalid, "DATABASE_URL is not a Postgres address.")
+		return "", err
 	}
-	if _, err := migrations.Up(ctx, pg); err != nil {
-		return a, err
-	}
-	if cfg.DatabaseURL != "" {
+	if a.local == nil {
 		a.refuse(pg.Host, int(pg.Port))
+		if err := checkServer(ctx, pg); err != nil {
+			return "", err
+		}
 	}
-	return a, a.openStore(ctx, databaseURL)
+	_, err = migrations.Up(ctx, pg)
+	return databaseURL, err
+}
+
+// oldestServer is the oldest version of PostgreSQL that the app's statements are for.
+const oldestServer = 150000
+
+// checkServer says what is wrong with a database that the app is told to use.
+func checkServer(ctx context.Context, pg *pgx.ConnConfig) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	conn, err := pgx.ConnectConfig(ctx, pg)
+	var refusal *pgconn.PgError
+	if errors.As(err, &refusal) {
+		return core.Wrap(err, core.Unavailable, "The database at DATABASE_URL refuses the connection: %s.", refusal.Message)
+	}
+	if err != nil {
+		return core.Wrap(err, core.Unavailable, "The database at DATABASE_URL cannot be reached: nothing answers at %s port %d.", pg.Host, pg.Port)
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	var number int
+	var version, encoding string
+	err = conn.QueryRow(ctx, `select current_setting('server_version_num')::int, current_setting('server_version'), current_setting('server_encoding')`).
+		Scan(&number, &version, &encoding)
+	switch {
+	case err != nil:
+		return core.Wrap(err, core.Unavailable, "The database at DATABASE_URL does not answer.")
+	case number < oldestServer:
+		return core.Errorf(core.Conflict, "The database at DATABASE_URL is PostgreSQL %s, and this app needs 15 or newer.", version)
+	case encoding != "UTF8":
+		return core.Errorf(core.Conflict, "The database at DATABASE_URL has the encoding %s, and this app needs UTF8.", encoding)
+	}
+	return nil
+}
+
+func (a *app) startDatabase(ctx context.Context) error {
+	local, err := localdb.Start(ctx, localdb.Options{DataDir: a.cfg.DataDir, Binaries: a.cfg.PostgresBinaries, Log: a.log})
+	if err != nil {
+		return err
+	}
+	a.local = local
+	a.later(func() {
+		stop, cancel := context.WithTimeout(context.Background(), databaseLimit)
+		defer cancel()
+		_ = local.Stop(stop)
+	})
+	return nil
+}
+
+// checkAddresses finds settings that are no addresses before anything is started. The addresses hold passwords, so no error
+// quotes them.
+func checkAddresses(cfg config.Config) error {
+	for name, address := range map[string]string{"DATABASE_URL": cfg.DatabaseURL, "SAMPLE_DATABASE_URL": cfg.SampleDatabaseURL} {
+		if _, err := pgx.ParseConfig(address); address != "" && err != nil {
+			return core.Errorf(core.Invalid, "%s is not the address of a Postgres database (postgres://user:password@host:5432/database).", name)
+		}
+	}
+	if _, err := redis.ParseURL(cfg.RedisURL); cfg.RedisURL != "" && err != nil {
+		return core.Errorf(core.Invalid, "REDIS_URL is not the address of a Redis (redis://:password@host:6379/0).")
+	}
+	return nil
 }
 
 // refuse keeps users' connections away from the app's own servers.
@@ -145,7 +213,7 @@ func (a *app) openRedis(ctx context.Context) error {
 	}
 	opts, err := redis.ParseURL(a.cfg.RedisURL)
 	if err != nil {
-		return core.Errorf(core.Invalid, "REDIS_URL is not a Redis address.")
+		return err // it was checked at the start
 	}
 	a.redis = redis.NewClient(opts)
 	a.later(func() { _ = a.redis.Close() })
@@ -226,7 +294,7 @@ func (a *app) sampleAddress(ctx context.Context) (address string, settings map[s
 		}
 		cfg, err := pgx.ParseConfig(a.cfg.SampleDatabaseURL)
 		if err != nil {
-			return "", nil, "", core.Errorf(core.Invalid, "SAMPLE_DATABASE_URL is not a Postgres address.")
+			return "", nil, "", err // it was checked at the start
 		}
 		return a.cfg.SampleDatabaseURL, map[string]string{"host": cfg.Host, "port": strconv.Itoa(int(cfg.Port)), "database": cfg.Database, "user": cfg.User, "sslmode": "disable"}, cfg.Password, nil
 	}
@@ -251,114 +319,4 @@ func (a *app) startJobs(ctx context.Context) error {
 	a.store.SetWaker(a.runner.Wake)
 	a.later(a.runner.Stop)
 	return a.runner.Start()
-}
-
-// serve runs the web app until it is told to stop.
-func serve(ctx context.Context, cfg config.Config, log *slog.Logger) error {
-	listener, err := net.Listen("tcp", net.JoinHostPort(cfg.Host, strconv.Itoa(cfg.Port)))
-	if err != nil {
-		return core.Wrap(err, core.Conflict, "The port %d is taken. End what uses it, or start with another: PORT=3011 make run.", cfg.Port)
-	}
-	var current atomic.Pointer[http.Handler]
-	starting := handlers.Starting(func() string { return "The database is starting. This page opens by itself." })
-	current.Store(&starting)
-	web := &http.Server{ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*current.Load()).ServeHTTP(w, r) })}
-	failed := make(chan error, 1)
-	go func() {
-		if err := web.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			failed <- err
-		}
-	}()
-	a, err := open(ctx, cfg, log)
-	defer a.close()
-	if err != nil {
-		return err
-	}
-	if err := a.startAll(ctx); err != nil {
-		return err
-	}
-	var server http.Handler = handlers.New(handlers.Deps{Store: a.store, Hub: a.hub, Connectors: a.list, Dial: a.guard.Dial, Settings: a.settings, Sample: a.sampleConnection,
-		Ready: func(ctx context.Context) error { return a.redis.Ping(ctx).Err() }, Log: log, Config: handlers.Config{Dev: cfg.Dev, Places: a.places()}})
-	current.Store(&server)
-	web.RegisterOnShutdown(a.hub.StopStreams)
-	fmt.Fprintf(os.Stderr, "Scratchpaper is at http://%s\n", listener.Addr())
-	select {
-	case err = <-failed:
-	case <-ctx.Done():
-	case <-a.databaseGone():
-		err = a.local.Err()
-	}
-	stop, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	_ = web.Shutdown(stop)
-	return err
-}
-
-func (a *app) databaseGone() <-chan struct{} {
-	if a.local == nil {
-		return nil
-	}
-	return a.local.Done()
-}
-
-func (a *app) places() []handlers.Place {
-	if a.local != nil {
-		return []handlers.Place{{Name: "Database", Where: a.local.DataDir}}
-	}
-	return []handlers.Place{{Name: "Database", Where: "DATABASE_URL"}}
-}
-
-func (a *app) startAll(ctx context.Context) error {
-	hub, stop := context.WithCancel(context.WithoutCancel(ctx))
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if err := a.hub.Run(hub); err != nil {
-			a.log.Error("events ended", "error", err)
-		}
-	}()
-	a.later(func() { a.hub.Stop(); stop(); <-done })
-	return a.startJobs(ctx)
-}
-
-// work runs workers only.
-func work(ctx context.Context, cfg config.Config, log *slog.Logger) error {
-	if cfg.DatabaseURL == "" || cfg.RedisURL == "" {
-		return core.Errorf(core.Invalid, "A worker shares its database with the app: set DATABASE_URL and REDIS_URL. With the built-in database, serve is the only process.")
-	}
-	a, err := open(ctx, cfg, log)
-	defer a.close()
-	if err != nil {
-		return err
-	}
-	if err := a.startAll(ctx); err != nil {
-		return err
-	}
-	<-ctx.Done()
-	return nil
-}
-
-// migrate brings the database up to date.
-func migrate(ctx context.Context, cfg config.Config, log *slog.Logger) error {
-	a, err := open(ctx, cfg, log)
-	defer a.close()
-	if err == nil {
-		fmt.Fprintln(os.Stderr, "The database is up to date.")
-	}
-	return err
-}
-
-// makeSample makes the sample database.
-func makeSample(ctx context.Context, cfg config.Config, log *slog.Logger) error {
-	a, err := open(ctx, cfg, log)
-	defer a.close()
-	if err != nil {
-		return err
-	}
-	if _, err := a.sampleConnection(ctx); err != nil {
-		return err
-	}
-	fmt.Fprintln(os.Stderr, "The sample database is ready.")
-	return nil
 }

@@ -51,9 +51,13 @@ func start(run func(context.Context, config.Config, *slog.Logger) error) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	log := newLogger(cfg)
 	slog.SetDefault(log)
-	return run(ctx, cfg, log)
+	if err := run(ctx, cfg, log); ctx.Err() == nil {
+		return err
+	}
+	return nil // it was told to stop; what was cut short by that is no failure
 }
 
 func newLogger(cfg config.Config) *slog.Logger {

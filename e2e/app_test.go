@@ -125,6 +125,7 @@ func (a *app) launch(cmd *exec.Cmd) {
 
 func (a *app) follow(out io.Reader, ready, dead chan struct{}) {
 	lines := bufio.NewScanner(out)
+	lines.Buffer(nil, 16<<20) // a line that is too long would end the reading, and then the app waits for us
 	for lines.Scan() {
 		a.mu.Lock()
 		a.log.WriteString(lines.Text() + "\n")
@@ -244,13 +245,19 @@ func (a *app) sampleSnapshot() (snapshot, places string) {
 	made := a.call("POST", "/sample", nil, 201)
 	a.waitJob(text(made, "job", "id"), "done")
 	snapshot = "/snapshots/" + text(made, "snapshot", "id")
+	return snapshot, a.placesOf(snapshot)
+}
+
+// placesOf gives the address of the table of places in a snapshot of the sample.
+func (a *app) placesOf(snapshot string) string {
+	a.t.Helper()
 	for _, t := range field(a.call("GET", snapshot+"/tables", nil, 200), "items").([]any) {
 		if strings.HasSuffix(text(t, "remote_table"), "places") {
-			return snapshot, snapshot + "/tables/" + text(t, "id")
+			return snapshot + "/tables/" + text(t, "id")
 		}
 	}
 	a.t.Fatal("the sample has no places")
-	return "", ""
+	return ""
 }
 
 // eventually asks until a condition holds.

@@ -144,8 +144,14 @@ func (c Config) Validate() error {
 		return core.Errorf(core.Invalid, "DATABASE_CONNECTIONS takes at least 4.")
 	case c.Lease < time.Second:
 		return core.Errorf(core.Invalid, "LEASE takes at least 1s.")
+	case c.DatabaseURL == "" && c.DatabaseConnections > 150:
+		return core.Errorf(core.Invalid, "DATABASE_CONNECTIONS takes at most 150 with the built-in database.")
 	case c.DataDir != "" && !filepath.IsAbs(c.DataDir):
 		return core.Errorf(core.Invalid, "DATA_DIR takes an absolute path.")
+	case c.PostgresBinaries != "" && !filepath.IsAbs(c.PostgresBinaries):
+		return core.Errorf(core.Invalid, "POSTGRES_BINARIES takes an absolute path.")
+	case c.SampleDatabaseURL != "" && c.DatabaseURL == "":
+		return core.Errorf(core.Invalid, "SAMPLE_DATABASE_URL is for use with DATABASE_URL: the built-in database has a sample of its own.")
 	}
 	return nil
 }

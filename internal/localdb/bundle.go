@@ -38,7 +38,8 @@ func usableCopy(ctx context.Context, bin string, p place) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if closedParent(bin, p.owner) == "" && linked {
+	// A folder of another name is not that of an installation, so there is nothing to tell what to copy with it.
+	if closedParent(bin, p.owner) == "" && linked || filepath.Base(bin) != "bin" {
 		return bin, nil
 	}
 	sum, err := programs.Sum(root)

@@ -172,11 +172,12 @@ func TestTheDatabaseIsDurableAndSortsByCodePoint(t *testing.T) {
 	t.Parallel()
 	s := mustStart(t, localdb.Options{DataDir: dataDir(t)})
 	for sql, want := range map[string]string{
-		"show fsync":              "on",
-		"show synchronous_commit": "on",
-		"show jit":                "off",
-		"show max_wal_size":       "1GB",
-		"show max_connections":    "200",
+		"show fsync":                   "on",
+		"show synchronous_commit":      "on",
+		"show jit":                     "off",
+		"show max_wal_size":            "1GB",
+		"show max_connections":         "200",
+		"show log_min_error_statement": "panic",
 		"select datlocprovider::text || ' ' || datlocale from pg_database where datname = current_database()": "b C.UTF-8",
 	} {
 		if got := query(t, s.URL(), sql); got != want {
@@ -249,6 +250,19 @@ func TestALostPasswordFileIsNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantRefused(t, tryStart(t, localdb.Options{DataDir: dir, Fast: true}), "missing", file)
+}
+
+func TestProgramsThatAreNotThereAreNamed(t *testing.T) {
+	t.Parallel()
+	empty := dataDir(t)
+	wantRefused(t, tryStart(t, localdb.Options{DataDir: dataDir(t), Binaries: empty}), "POSTGRES_BINARIES", empty)
+	other := dataDir(t)
+	for _, name := range []string{"postgres", "initdb"} {
+		if err := os.WriteFile(filepath.Join(other, name), []byte("#!/bin/sh\necho postgres 17.1\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantRefused(t, tryStart(t, localdb.Options{DataDir: dataDir(t), Binaries: other}), "no PostgreSQL 18", "version 17.1")
 }
 
 func TestAnInterruptedFirstStartIsCleanedUp(t *testing.T) {

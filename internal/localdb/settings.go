@@ -69,6 +69,7 @@ func settings(memory, shm uint64, fast bool) string {
 		"timezone = 'UTC'",
 		"log_timezone = 'UTC'",
 		"log_checkpoints = off",
+		"log_min_error_statement = panic", // statements hold people's data, and a role's password
 		"logging_collector = off",
 		"log_destination = 'stderr'",
 	}

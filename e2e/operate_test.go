@@ -1,0 +1,298 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/jackc/pgx/v5"
+
+	"scratchpaper/internal/localdb"
+)
+
+// command is one run of the program on the app's data, whether the app runs or not.
+func (a *app) command(name string, env ...string) *exec.Cmd {
+	a.t.Helper()
+	path, err := program()
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	cmd := exec.Command(path, name)
+	cmd.Dir = ".."
+	cmd.Env = append(append(os.Environ(), "DATA_DIR="+a.data), env...)
+	return cmd
+}
+
+// refused runs a command that must fail and gives what it says.
+func (a *app) refused(name string, env ...string) string {
+	a.t.Helper()
+	out, err := a.command(name, env...).CombinedOutput()
+	if err == nil {
+		a.t.Fatalf("%s %v did not fail: %s", name, env, out)
+	}
+	return string(out)
+}
+
+// notStarted is an app that has a data folder and nothing else.
+func notStarted(t *testing.T) *app {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "scratchpaper-data-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return &app{t: t, data: dir, log: &bytes.Buffer{}}
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return port
+}
+
+func TestWhatCannotStartSaysWhyInOneSentence(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	_, port, _ := net.SplitHostPort(taken.Addr().String())
+	a := notStarted(t)
+	for _, c := range []struct{ command, env, want string }{
+		{"serve", "PORT=" + port, "The port " + port + " is taken."},
+		{"serve", "PORT=web", "PORT takes a number."},
+		{"serve", "HOST=0.0.0.0", "HOST is 0.0.0.0"},
+		{"serve", "DATABASE_URL=mysql://root:planted-secret@localhost/x", "DATABASE_URL is not the address of a Postgres database"},
+		{"serve", "REDIS_URL=planted-secret", "REDIS_URL is not the address of a Redis"},
+		{"serve", "DATABASE_URL=postgres://root:planted-secret@127.0.0.1:1/x", "The database at DATABASE_URL cannot be reached"},
+		{"serve", "POSTGRES_BINARIES=/nowhere", "There is no PostgreSQL 18 in /nowhere"},
+		{"worker", "LEASE=45s", "A worker shares its database with the app"},
+		{"serve", "DATA_DIR=/proc/none", "/proc/none cannot be made"},
+	} {
+		said := a.refused(c.command, "PORT=0", c.env)
+		if !strings.HasPrefix(said, "scratchpaper: ") || !strings.Contains(said, c.want) || strings.Count(said, "\n") != 1 {
+			t.Errorf("%s with %s says %q, want one line with %q", c.command, c.env, said, c.want)
+		}
+		if strings.Contains(said, "planted-secret") {
+			t.Errorf("%s with %s tells the password: %q", c.command, c.env, said)
+		}
+	}
+	if out, err := exec.Command(a.command("dance").Path, "dance").CombinedOutput(); err == nil || !strings.Contains(string(out), "Usage: scratchpaper") {
+		t.Errorf("an unknown command says %q", out)
+	}
+}
+
+func TestAnUnknownSettingInTheEnvFileStopsTheStart(t *testing.T) {
+	t.Parallel()
+	a := notStarted(t)
+	if err := os.WriteFile(filepath.Join(a.data, ".env"), []byte("PORTT=3010\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := a.command("serve")
+	cmd.Dir = a.data
+	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "does not exist: PORTT") {
+		t.Errorf("it says %q", out)
+	}
+}
+
+// TestReadinessFollowsStartDatabaseAndRedis asks /readyz from the first moment on, and while Postgres and Redis are away.
+func TestReadinessFollowsStartDatabaseAndRedis(t *testing.T) {
+	t.Parallel()
+	db, err := localdb.Start(t.Context(), localdb.Options{DataDir: filepath.Join(notStarted(t).data, "db"), Fast: true, OpenTCP: true, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Stop(context.Background()) })
+	cache := miniredis.RunT(t)
+	port := freePort(t)
+	seen := watchReadiness(t, "http://127.0.0.1:"+port)
+	a := mustApp(t, "PORT="+port, "DATABASE_URL="+db.URL(), "REDIS_URL=redis://"+cache.Addr())
+	if first := <-seen; first != http.StatusServiceUnavailable {
+		t.Errorf("the first answer of /readyz is %d, want 503", first)
+	}
+	ready := func() bool { return a.status("/readyz") == http.StatusOK }
+	a.eventually("ready", time.Minute, ready)
+
+	cache.Close()
+	a.eventually("not ready without Redis", time.Minute, func() bool { return a.status("/readyz") == http.StatusServiceUnavailable })
+	if got := a.status("/healthz"); got != http.StatusOK {
+		t.Errorf("/healthz answers %d without Redis", got)
+	}
+	if err := cache.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	a.eventually("ready with Redis", time.Minute, ready)
+
+	if err := db.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	a.eventually("not ready without Postgres", time.Minute, func() bool { return a.status("/readyz") == http.StatusServiceUnavailable })
+	if got := a.status("/healthz"); got != http.StatusOK {
+		t.Errorf("/healthz answers %d without Postgres", got)
+	}
+}
+
+// watchReadiness gives the status of the first answer that comes.
+func watchReadiness(t *testing.T, url string) <-chan int {
+	first := make(chan int, 1)
+	go func() {
+		for t.Context().Err() == nil {
+			if resp, err := http.Get(url + "/readyz"); err == nil {
+				resp.Body.Close()
+				first <- resp.StatusCode
+				return
+			}
+			time.Sleep(2 * time.Millisecond) // asks again until somebody listens
+		}
+	}()
+	return first
+}
+
+// TestAStopAnswersWhatWasAskedAndHandsJobsBack ends the app in the middle of a download and of an upload.
+func TestAStopAnswersWhatWasAskedAndHandsJobsBack(t *testing.T) {
+	t.Parallel()
+	a := mustApp(t, "LEASE=45s")
+	job := text(a.call("POST", "/sample", nil, 201), "job", "id")
+	a.eventually("the download is under way", time.Minute, func() bool {
+		return number(a.call("GET", "/jobs/"+job, nil, 200), "progress", "done") > 1000
+	})
+	body, upload := io.Pipe()
+	answered := make(chan string, 1)
+	go func() {
+		resp, err := http.Post(a.url+"/api/v1/sample", "application/json", body)
+		if err != nil {
+			answered <- err.Error()
+			return
+		}
+		defer resp.Body.Close()
+		answered <- resp.Status
+	}()
+	if _, err := upload.Write([]byte("{")); err != nil {
+		t.Fatal(err)
+	}
+	asked := time.Now()
+	if err := a.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	a.eventually("nothing new is taken", 10*time.Second, func() bool { return a.status("/healthz") == 0 })
+	if _, err := upload.Write([]byte("}")); err != nil {
+		t.Error(err)
+	}
+	upload.Close()
+	if got := <-answered; !strings.HasPrefix(got, "201") && !strings.HasPrefix(got, "200") {
+		t.Errorf("what was asked before the stop is answered with %s", got)
+	}
+	<-a.dead
+	if took := time.Since(asked); took > 25*time.Second {
+		t.Errorf("the stop took %v", took)
+	}
+	if code := a.cmd.ProcessState.ExitCode(); code != 0 {
+		t.Errorf("the stop ends with code %d", code)
+	}
+	a.inDatabase(func(ctx context.Context, conn *pgx.Conn) error {
+		var state, owner string
+		err := conn.QueryRow(ctx, `select state, owner from jobs where id = $1`, job).Scan(&state, &owner)
+		if owner != "" || state != "queued" && state != "done" {
+			t.Errorf("the job is %s and held by %q, want it handed back", state, owner)
+		}
+		return err
+	})
+	a.start("LEASE=45s")
+	a.waitJob(job, "done")
+}
+
+// TestTheLogNamesRequestsJobsAndSnapshotsAndNoSecret plants a password in a connection and does all that could tell it.
+func TestTheLogNamesRequestsJobsAndSnapshotsAndNoSecret(t *testing.T) {
+	t.Parallel()
+	const planted = "planted-Pa55word!"
+	a := mustApp(t, "LOG_LEVEL=debug")
+	snapshot, places := a.sampleSnapshot()
+	host, port, _ := net.SplitHostPort(net.JoinHostPort("127.0.0.1", a.port))
+	settings := object{"host": host, "port": port, "database": "sample", "user": "sample", "password": planted, "sslmode": "disable"}
+	for _, change := range []object{{}, {"port": "1"}, {"host": "169.254.169.254"}, {"sslmode": planted}, {"database": "none"}} {
+		with := object{}
+		for _, o := range []object{settings, change} {
+			for k, v := range o {
+				with[k] = v
+			}
+		}
+		if id := text(a.post("/connections", object{"connector": "postgres", "name": "Planted", "settings": with}), "id"); id != "" {
+			a.post("/connections/"+id+"/test", object{})
+		}
+	}
+	a.post("/connections?password="+planted, object{})
+	a.call("POST", places+"/changes", rename(number(a.call("GET", places+"/records?limit=1", nil, 200), "items", 0, "id"), "Edited"), 200)
+	own, err := os.ReadFile(filepath.Join(a.data, "postgres-password"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sample, err := os.ReadFile(filepath.Join(a.data, "sample-password"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.killDatabase() // errors tell most
+	a.waitRestarts(1)
+	a.stop()
+	a.mu.Lock()
+	log := a.log.String()
+	a.mu.Unlock()
+	for name, secret := range map[string]string{"the planted password": planted, "the database's password": string(bytes.TrimSpace(own)), "the sample's password": string(bytes.TrimSpace(sample))} {
+		for line := range strings.SplitSeq(log, "\n") {
+			if strings.Contains(line, secret) {
+				t.Errorf("%s is in the log: %s", name, line)
+			}
+		}
+	}
+	id := strings.TrimPrefix(snapshot, "/snapshots/")
+	for what, want := range map[string]string{
+		"a request with its id and snapshot": `msg=request method=POST path=\S+/changes status=200 .*request=req_\w+ .*snapshot=` + id,
+		"a job with its id and snapshot":     `msg=job kind=download state=done .*job=job_\w+ snapshot=` + id,
+	} {
+		if !regexp.MustCompile(want).MatchString(log) {
+			t.Errorf("no line names %s (%s)", what, want)
+		}
+	}
+}
+
+// post asks the API and minds only a failure of the program.
+func (a *app) post(path string, body object) (answer object) {
+	a.t.Helper()
+	raw, err := json.Marshal(body)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	resp, err := http.Post(a.url+"/api/v1"+path, "application/json", bytes.NewReader(raw))
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusInternalServerError {
+		a.t.Errorf("POST %s answers 500", path)
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+		a.t.Errorf("POST %s: %v", path, err)
+	}
+	return answer
+}

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"scratchpaper/handlers"
+	"scratchpaper/internal/config"
+	"scratchpaper/internal/core"
+)
+
+const (
+	// drainLimit is how long a stop waits for requests that are being answered.
+	drainLimit = 10 * time.Second
+	// databaseLimit is how long the built-in database may take to shut down; after that it recovers at the next start.
+	databaseLimit = 20 * time.Second
+)
+
+// front answers with what is there: while the app starts, a page that says so.
+type front struct{ current atomic.Pointer[http.Handler] }
+
+func (f *front) show(h http.Handler) { f.current.Store(&h) }
+
+// ServeHTTP answers one request.
+func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	(*f.current.Load()).ServeHTTP(w, r)
+}
+
+// serve runs the web app until it is told to stop.
+func serve(ctx context.Context, cfg config.Config, log *slog.Logger) error {
+	listener, err := listen(cfg)
+	if err != nil {
+		return err
+	}
+	f := &front{}
+	f.show(handlers.Starting(func() string { return "The database is starting. This page opens by itself." }))
+	web := &http.Server{ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, Handler: f}
+	failed := make(chan error, 1)
+	go func() { failed <- web.Serve(listener) }()
+	defer web.Close()
+
+	a := newApp(cfg, log)
+	defer a.close()
+	if err := a.open(ctx); err != nil {
+		return err
+	}
+	if err := a.startAll(ctx); err != nil {
+		return err
+	}
+	f.show(a.pages())
+	web.RegisterOnShutdown(a.hub.StopStreams)
+	fmt.Fprintf(os.Stderr, "Scratchpaper is at http://%s\n", listener.Addr())
+	select {
+	case err = <-failed:
+	case <-a.databaseGone():
+		err = a.local.Err()
+	case <-ctx.Done():
+		log.Info("Stopping. Requests are answered and jobs handed back.")
+	}
+	a.drain(web)
+	return err
+}
+
+// listen takes the port, and says what to do when that is not to be had.
+func listen(cfg config.Config) (net.Listener, error) {
+	address := net.JoinHostPort(cfg.Host, strconv.Itoa(cfg.Port))
+	l, err := net.Listen("tcp", address)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, core.Wrap(err, core.Conflict, "The port %d is taken. End what uses it, or start with another one: PORT=%d.", cfg.Port, cfg.Port%65535+1)
+	case errors.Is(err, syscall.EACCES):
+		return nil, core.Wrap(err, core.Conflict, "The port %d is for root only. Start with one above 1023: PORT=3010.", cfg.Port)
+	case err != nil:
+		return nil, core.Wrap(err, core.Conflict, "The app cannot listen at %s: %v.", address, err)
+	}
+	return l, nil
+}
+
+// pages is the web app.
+func (a *app) pages() http.Handler {
+	return handlers.New(handlers.Deps{Store: a.store, Hub: a.hub, Connectors: a.list, Dial: a.guard.Dial, Settings: a.settings, Sample: a.sampleConnection,
+		Ready: a.ready, Log: a.log, Config: handlers.Config{Dev: a.cfg.Dev, Places: a.places()}})
+}
+
+// ready says what is missing beside the database.
+func (a *app) ready(ctx context.Context) error {
+	if err := a.redis.Ping(ctx).Err(); err != nil {
+		return core.Wrap(err, core.Unavailable, "Redis does not answer.")
+	}
+	return nil
+}
+
+// drain answers the requests at hand, takes no new ones, and hands the jobs back meanwhile.
+func (a *app) drain(web *http.Server) {
+	handedBack := make(chan struct{})
+	go func() {
+		defer close(handedBack)
+		a.runner.Stop()
+	}()
+	ctx, cancel := context.WithTimeout(context.Background(), drainLimit)
+	defer cancel()
+	if err := web.Shutdown(ctx); err != nil {
+		a.log.Warn("Requests that took too long were cut off.", "error", err)
+	}
+	<-handedBack
+}
+
+func (a *app) databaseGone() <-chan struct{} {
+	if a.local == nil {
+		return nil
+	}
+	return a.local.Done()
+}
+
+func (a *app) places() []handlers.Place {
+	if a.local != nil {
+		return []handlers.Place{{Name: "Database", Where: a.local.DataDir}}
+	}
+	return []handlers.Place{{Name: "Database", Where: "DATABASE_URL"}}
+}
+
+func (a *app) startAll(ctx context.Context) error {
+	hub, stop := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := a.hub.Run(hub); err != nil {
+			a.log.Error("events ended", "error", err)
+		}
+	}()
+	a.later(func() { a.hub.Stop(); stop(); <-done })
+	return a.startJobs(ctx)
+}
+
+// work runs workers only.
+func work(ctx context.Context, cfg config.Config, log *slog.Logger) error {
+	if cfg.DatabaseURL == "" || cfg.RedisURL == "" {
+		return core.Errorf(core.Invalid, "A worker shares its database with the app: set DATABASE_URL and REDIS_URL. With the built-in database, serve is the only process.")
+	}
+	a := newApp(cfg, log)
+	defer a.close()
+	if err := a.open(ctx); err != nil {
+		return err
+	}
+	if err := a.startAll(ctx); err != nil {
+		return err
+	}
+	fmt.Fprintln(os.Stderr, "The worker takes up jobs.")
+	<-ctx.Done()
+	return nil
+}
+
+// migrate brings the database up to date.
+func migrate(ctx context.Context, cfg config.Config, log *slog.Logger) error {
+	a := newApp(cfg, log)
+	defer a.close()
+	if _, err := a.openDatabase(ctx); err != nil {
+		return err
+	}
+	fmt.Fprintln(os.Stderr, "The database is up to date.")
+	return nil
+}
+
+// makeSample makes the sample database.
+func makeSample(ctx context.Context, cfg config.Config, log *slog.Logger) error {
+	a := newApp(cfg, log)
+	defer a.close()
+	if _, err := a.openDatabase(ctx); err != nil {
+		return err
+	}
+	if _, err := a.sampleConnection(ctx); err != nil {
+		return err
+	}
+	fmt.Fprintln(os.Stderr, "The sample database is ready.")
+	return nil
+}
