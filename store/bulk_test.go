@@ -171,6 +171,14 @@ func TestALargeCommandDoesExactlyWhatASmallOneDoes(t *testing.T) {
 			return b
 		},
 		"fill a selection": func(t *testing.T, k kettles) Bulk { return selected("set", values(k))(t, k) },
+		"suggest a fill": func(_ *testing.T, k kettles) Bulk {
+			b := values(k)
+			b.Kind, b.Where, b.Options = "set", all, ChangeOptions{Suggest: true, Reason: "why"}
+			return b
+		},
+		"suggest deletes": func(*testing.T, kettles) Bulk {
+			return Bulk{Kind: "delete", Where: Where{Filter: `title.contains("3")`}, Options: ChangeOptions{Suggest: true}}
+		},
 		"delete by filter": func(*testing.T, kettles) Bulk {
 			return Bulk{Kind: "delete", Where: Where{Filter: `title.contains("3")`}}
 		},
@@ -450,5 +458,47 @@ func TestNotEveryRefusalOfALargeCommandIsNamed(t *testing.T) {
 	res, err := k.AcceptSuggestions(ctx, k.by, k.t.Ref(), all)
 	if err != nil || len(res.Refused) != maxNamed || res.MoreRefused != 20 {
 		t.Fatalf("%d named and %d counted: %v", len(res.Refused), res.MoreRefused, err)
+	}
+}
+
+// TestWalkingThroughManySuggestionsGoesAsThroughFew walks both ways, from everywhere, through a sorted order, once with all
+// suggested cells at hand and once in blocks.
+func TestWalkingThroughManySuggestionsGoesAsThroughFew(t *testing.T) {
+	t.Parallel()
+	k := mustWorld(t)
+	ctx := t.Context()
+	for _, v := range []View{{}, {Sort: []SortKey{{Column: k.col("title"), Descending: true}}}, {Filter: `title.contains("1")`}, {Filter: `title == "nothing"`}} {
+		o, err := k.Order(ctx, k.by, k.t.Ref(), v, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, dir := range []int{1, -1} {
+			for pos := -1; pos < o.Len(); pos++ {
+				for _, slug := range []string{"id", "title", "extra"} {
+					few, err := k.SuggestionAt(ctx, k.by, k.t.Ref(), o, pos, k.col(slug), dir)
+					many, err2 := k.walkOrder(ctx, k.t, newPlaceWalk(k.t, o, pos, k.col(slug), dir))
+					if core.CodeOf(err) != core.CodeOf(err2) || few.Record != many.Record || few.Column != many.Column || few.Position != many.Position {
+						t.Fatalf("view %+v, from %d %s, direction %d: %+v %v, in blocks %+v %v", v, pos, slug, dir, few, err, many, err2)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestAnOrderKnowsWhereItsRecordsStand(t *testing.T) {
+	t.Parallel()
+	for _, ids := range [][]uint32{nil, {1, 2, 5}, {9, 2, 7, 4}} {
+		o := &Order{ids: ids}
+		for i, id := range ids {
+			if at, ok := o.Position(int64(id)); !ok || at != i {
+				t.Errorf("%d of %v stands at %d %t", id, ids, at, ok)
+			}
+		}
+		for _, id := range []int64{-1, 0, 3, 1 << 40} {
+			if at, ok := o.Position(id); ok {
+				t.Errorf("%d of %v stands at %d", id, ids, at)
+			}
+		}
 	}
 }

@@ -28,6 +28,8 @@ type batchTxn struct {
 	keep  bool  // an undo: it counts even where it could take nothing back
 	hold  *hold // the job that it is made for; nil for a person who waits
 
+	suggested map[string]bool // by columns: whether cells of them had suggestions before
+
 	refused, left         []Refusal
 	moreRefused, moreLeft int64 // not named
 	created               []int64
@@ -65,6 +67,9 @@ func (s *Store) inBatch(ctx context.Context, by core.Actor, ref TableRef, n newB
 		return BatchResult{}, s.whoHolds(ctx, by, ref, err)
 	}
 	s.hintChange(ctx, by, ref, &res)
+	if undoable(n.Kind) {
+		s.keepStatistics(ctx, Table{Schema: ref.Snapshot}, res.Cells)
+	}
 	return res, nil
 }
 

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/jackc/pgx/v5"
+
 	"scratchpaper/internal/core"
 )
 
@@ -111,6 +113,9 @@ func cellOf(cols []core.Column, alias, number string) string {
 
 // dataTable gives the qualified name of a table's rows.
 func dataTable(t Table) string { return ident(t.Schema, t.Physical) }
+
+// companionName is companion for COPY.
+func companionName(t Table, name string) pgx.Identifier { return pgx.Identifier{t.Schema, name} }
 
 // companion gives the qualified name of one of the snapshot's companions.
 func companion(t Table, name string) string { return ident(t.Schema, name) }

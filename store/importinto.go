@@ -291,13 +291,14 @@ func (in *intoBatch) suggestColumn(ctx context.Context, c core.Column) error {
 		var id int64
 		var before, after string
 		_, err := pgx.ForEachRow(rows, []any{&id, &before, &after}, func() error {
-			list = append(list, newSuggestion{record: id, column: c.Number, before: json.RawMessage(before), after: json.RawMessage(after)})
-			return nil
+			n, err := proposedRaw(c, id, before, after)
+			list = append(list, n)
+			return err
 		})
 		if err != nil {
 			return 0, err
 		}
-		return len(list), in.addSuggestions(ctx, list)
+		return len(list), in.addSuggestions(ctx, []core.Column{c}, "", listed(list))
 	})
 }
 
@@ -364,4 +365,13 @@ func (in *intoBatch) pages(ctx context.Context, cursor, query string, take func(
 			return err
 		}
 	}
+}
+
+// declareCursor opens a cursor over a query with parameters. DECLARE takes none over the extended protocol, so pgx puts them
+// in as quoted literals.
+func declareCursor(ctx context.Context, tx pgx.Tx, name, query string, args []any) error {
+	if _, err := tx.Exec(ctx, "declare "+ident(name)+" no scroll cursor for "+query, append([]any{pgx.QueryExecModeSimpleProtocol}, args...)...); err != nil {
+		return fmt.Errorf("open cursor: %w", err)
+	}
+	return nil
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base32"
@@ -8,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -27,7 +29,7 @@ type Order struct {
 	Version int64
 	MadeAt  time.Time
 	ids     []uint32
-	at      map[int64]int // built when first asked for
+	at      []uint32 // positions, sorted by the ids there; made when first asked for, nil where the ids ascend
 	once    sync.Once
 }
 
@@ -46,14 +48,29 @@ func (o *Order) IDs(from, to int) []int64 {
 
 // Position gives where a record stands.
 func (o *Order) Position(id int64) (int, bool) {
-	o.once.Do(func() {
-		o.at = make(map[int64]int, len(o.ids))
-		for i, id := range o.ids {
-			o.at[int64(id)] = i
-		}
-	})
-	i, ok := o.at[id]
-	return i, ok
+	if id < 0 || id > math.MaxUint32 {
+		return 0, false
+	}
+	o.once.Do(o.index)
+	if o.at == nil {
+		return slices.BinarySearch(o.ids, uint32(id))
+	}
+	i, ok := slices.BinarySearchFunc(o.at, uint32(id), func(at, id uint32) int { return cmp.Compare(o.ids[at], id) })
+	if !ok {
+		return 0, false
+	}
+	return int(o.at[i]), true
+}
+
+func (o *Order) index() {
+	if slices.IsSorted(o.ids) {
+		return
+	}
+	o.at = make([]uint32, len(o.ids))
+	for i := range o.at {
+		o.at[i] = uint32(i)
+	}
+	slices.SortFunc(o.at, func(a, b uint32) int { return cmp.Compare(o.ids[a], o.ids[b]) })
 }
 
 // orderMemory bounds the cache of orders in this process; orderLife is how long Redis keeps one after its last use.

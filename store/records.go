@@ -113,18 +113,15 @@ func (b *batchTxn) deleteRecords(ctx context.Context, ops []RecordOp, opts Chang
 // deleteWhere marks the chosen records deleted. Existing ones go from the service when that is published; created ones
 // that were never published are simply not sent.
 func (b *batchTxn) deleteWhere(ctx context.Context, cond string, args []any) ([]Refusal, error) {
-	if !b.t.Deletable && b.t.Source == core.Remote {
-		cond += " and r._remote_id is null"
-	}
 	batch := "$" + strconv.Itoa(len(args)+1)
 	tag, err := b.tx.Exec(ctx, `insert into `+companion(b.t, "_changes")+` (batch, row, col, before, after)
-		select `+batch+`, r._id, 0, '`+wasThere+`', 'null' from `+dataTable(b.t)+` r where r._state in (0, 1) and `+cond,
+		select `+batch+`, r._id, 0, '`+wasThere+`', 'null' from `+dataTable(b.t)+` r where r._state in (0, 1) and `+cond+b.deletableSQL(),
 		append(append([]any{dynamic}, args...), b.id)...)
 	if err != nil {
 		return nil, fmt.Errorf("record deletes: %w", err)
 	}
-	if tag.RowsAffected() == 0 && !b.t.Deletable && b.t.Source == core.Remote {
-		return []Refusal{{Reason: orText(b.t.WhyNoDel, "Records of this table cannot be deleted.")}}, nil
+	if tag.RowsAffected() == 0 {
+		return b.refusedDelete(), nil
 	}
 	return nil, b.markDeleted(ctx)
 }
@@ -254,67 +251,6 @@ func (b *batchTxn) refusedOps(ctx context.Context, ops []RecordOp, cond, reason 
 		}
 	}
 	return out, nil
-}
-
-// FillWhere sets the same values in all chosen records, as one batch. Codes: NotFound, Forbidden, Invalid, Conflict, Busy.
-func (s *Store) FillWhere(ctx context.Context, by core.Actor, ref TableRef, w Where, values map[int]core.Value, opts ChangeOptions) (BatchResult, error) {
-	return s.fillWhere(ctx, by, ref, w, values, opts, nil)
-}
-
-func (s *Store) fillWhere(ctx context.Context, by core.Actor, ref TableRef, w Where, values map[int]core.Value, opts ChangeOptions, h *hold) (BatchResult, error) {
-	kind := orText(opts.Kind, "fill")
-	return s.inBatch(ctx, by, ref, newBatch{Kind: kind, Label: orText(opts.Label, "Fill"), Hold: h}, func(b *batchTxn) error {
-		src := source{}
-		args := []any{b.id} // $1
-		var pairs []string
-		for _, n := range sortedColumns(values) {
-			c, ok := b.t.Column(n)
-			if !ok || (!c.Writable && !c.InsertOnly) {
-				b.refused = append(b.refused, Refusal{Column: n, Slug: c.Slug, Reason: orText(c.WhyNot, "This column is read-only.")})
-				continue
-			}
-			args = append(args, string(values[n].Canonical(c.Type)))
-			pairs = append(pairs, fmt.Sprintf("(%d, $%d::text::jsonb)", n, len(args)))
-			src.cols = append(src.cols, c)
-		}
-		if len(pairs) == 0 {
-			return nil
-		}
-		cond, err := s.recordsSQL(ctx, b.tx, by, b.t, w, &args)
-		if err != nil {
-			return err
-		}
-		src.sql = `(select r._id as row, p.col, p.after, null::bigint as src, null::text as reason, null::text as kind, null::text as edit
-			from ` + dataTable(b.t) + ` r cross join (values ` + strings.Join(pairs, ", ") + `) as p(col, after) where ` + cond + `) e`
-		src.args = args[1:]
-		return b.applyCells(ctx, src)
-	})
-}
-
-func sortedColumns(values map[int]core.Value) []int {
-	out := make([]int, 0, len(values))
-	for n := range values {
-		out = append(out, n)
-	}
-	sort.Ints(out)
-	return out
-}
-
-// DeleteWhere deletes all chosen records, as one batch. Codes: NotFound, Forbidden, Invalid, Conflict, Busy.
-func (s *Store) DeleteWhere(ctx context.Context, by core.Actor, ref TableRef, w Where, opts ChangeOptions) (BatchResult, error) {
-	return s.deleteRecordsWhere(ctx, by, ref, w, opts, nil)
-}
-
-func (s *Store) deleteRecordsWhere(ctx context.Context, by core.Actor, ref TableRef, w Where, opts ChangeOptions, h *hold) (BatchResult, error) {
-	return s.inBatch(ctx, by, ref, newBatch{Kind: "delete", Label: orText(opts.Label, "Delete records"), Hold: h}, func(b *batchTxn) error {
-		var args []any
-		cond, err := s.recordsSQL(ctx, b.tx, by, b.t, w, &args)
-		if err != nil {
-			return err
-		}
-		b.refused, err = b.deleteWhere(ctx, cond, args)
-		return err
-	})
 }
 
 // DuplicateRecords makes copies of records, without what the service makes itself. Codes: NotFound, Forbidden, Busy.

@@ -94,86 +94,56 @@ func (r Replace) matchSQL(c core.Column, args *[]any) string {
 	return cell + ` collate "und-x-icu" ilike $` + n
 }
 
-// replaceBatch is how many cells are read, changed and copied at a time: memory is bounded by it.
-const replaceBatch = 10_000
-
-// eachReplacement calls fn with the replacements in pages. The cells stream through a cursor of the transaction.
-func (s *Store) eachReplacement(ctx context.Context, tx pgx.Tx, by core.Actor, t Table, w Where, r Replace, fn func([]newSuggestion) error) error {
-	cols, err := r.check(t)
-	if err != nil {
-		return err
-	}
-	change := r.replaceFunc()
-	for _, c := range cols {
-		if err := s.replaceColumn(ctx, tx, by, t, w, r, c, change, fn); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (s *Store) replaceColumn(ctx context.Context, tx pgx.Tx, by core.Actor, t Table, w Where, r Replace, c core.Column,
-	change func(string) (string, bool), fn func([]newSuggestion) error) error {
+// replacements emits what a find and replace would suggest, while the cells stream by: record by record, in one pass over the table.
+func (s *Store) replacements(ctx context.Context, tx pgx.Tx, by core.Actor, t Table, cols []core.Column, w Where, r Replace, emit func(newSuggestion) error) error {
 	var args []any
 	cond, err := s.recordsSQL(ctx, tx, by, t, w, &args)
 	if err != nil {
 		return err
 	}
-	cell, match := "r."+ident(c.Physical), r.matchSQL(c, &args)
-	name := "replace_" + strconv.Itoa(c.Number)
-	if err := declareCursor(ctx, tx, name, "select r._id, "+cell+" from "+dataTable(t)+" r where r._state in (0, 1) and "+cond+" and "+match, args); err != nil {
-		return err
-	}
-	for {
-		page, n, err := fetchReplacements(ctx, tx, name, c, change)
-		if err != nil {
-			return err
-		}
-		if err := fn(page); err != nil {
-			return err
-		}
-		if n < replaceBatch {
-			_, err := tx.Exec(ctx, "close "+name)
-			return err
+	cells, matches := make([]string, len(cols)), make([]string, len(cols))
+	for i, c := range cols {
+		cells[i], matches[i] = "r."+ident(c.Physical), r.matchSQL(c, &args)
+		if len(cols) > 1 {
+			cells[i] = "case when " + matches[i] + " then " + cells[i] + " end"
 		}
 	}
-}
-
-// declareCursor opens a cursor over a query with parameters. DECLARE takes none over the extended protocol, so pgx puts them
-// in as quoted literals.
-func declareCursor(ctx context.Context, tx pgx.Tx, name, query string, args []any) error {
-	if _, err := tx.Exec(ctx, "declare "+ident(name)+" no scroll cursor for "+query, append([]any{pgx.QueryExecModeSimpleProtocol}, args...)...); err != nil {
-		return fmt.Errorf("open cursor: %w", err)
-	}
-	return nil
-}
-
-func fetchReplacements(ctx context.Context, tx pgx.Tx, name string, c core.Column, change func(string) (string, bool)) ([]newSuggestion, int, error) {
-	rows, err := tx.Query(ctx, "fetch "+strconv.Itoa(replaceBatch)+" from "+ident(name), dynamic)
+	rows, err := tx.Query(ctx, "select r._id, "+strings.Join(cells, ", ")+" from "+dataTable(t)+" r where r._state in (0, 1) and "+cond+
+		" and ("+strings.Join(matches, " or ")+")", append([]any{dynamic}, args...)...)
 	if err != nil {
-		return nil, 0, fmt.Errorf("read cells: %w", err)
+		return fmt.Errorf("read cells: %w", err)
 	}
-	var page []newSuggestion
+	change := r.replaceFunc()
 	var id int64
-	var text *string
-	n := 0
-	_, err = pgx.ForEachRow(rows, []any{&id, &text}, func() error {
-		n++
-		if text == nil {
-			return nil
+	texts, dest := make([]*string, len(cols)), []any{&id}
+	for i := range texts {
+		dest = append(dest, &texts[i])
+	}
+	_, err = pgx.ForEachRow(rows, dest, func() error {
+		for i, c := range cols {
+			if err := replacement(c, id, texts[i], change, emit); err != nil {
+				return err
+			}
 		}
-		to, changed := change(*text)
-		if !changed {
-			return nil
-		}
-		v, err := core.CheckValue(c, core.TextValue(to))
-		if err != nil {
-			return nil // it does not fit the column: never suggested
-		}
-		page = append(page, newSuggestion{record: id, column: c.Number, before: core.TextValue(*text).Canonical(c.Type), after: v.Canonical(c.Type)})
 		return nil
 	})
-	return page, n, err
+	return err
+}
+
+// replacement emits what becomes of one cell. What does not fit its column is never suggested.
+func replacement(c core.Column, id int64, text *string, change func(string) (string, bool), emit func(newSuggestion) error) error {
+	if text == nil {
+		return nil
+	}
+	to, changed := change(*text)
+	if !changed {
+		return nil
+	}
+	v, err := core.CheckValue(c, core.TextValue(to))
+	if err != nil {
+		return nil
+	}
+	return emit(proposed(c, id, core.TextValue(*text), v))
 }
 
 // PreviewReplace counts what a find and replace would suggest and gives the first 20. It changes nothing. Codes: NotFound,
@@ -186,11 +156,13 @@ func (s *Store) PreviewReplace(ctx context.Context, by core.Actor, ref TableRef,
 		if err != nil {
 			return err
 		}
-		return s.eachReplacement(ctx, tx, by, t, w, r, func(page []newSuggestion) error {
-			for _, n := range page {
-				if p.Count++; len(p.Items) < previewItems {
-					p.Items = append(p.Items, Suggestion{Record: n.record, Column: n.column, Before: n.before, After: n.after})
-				}
+		cols, err := r.check(t)
+		if err != nil {
+			return err
+		}
+		return s.replacements(ctx, tx, by, t, cols, w, r, func(n newSuggestion) error {
+			if p.Count++; len(p.Items) < previewItems {
+				p.Items = append(p.Items, Suggestion{Record: n.record, Column: n.column, Before: n.before, After: n.after})
 			}
 			return nil
 		})
@@ -208,10 +180,14 @@ func (r Replace) label() string {
 }
 
 func (s *Store) suggestReplace(ctx context.Context, by core.Actor, ref TableRef, w Where, r Replace, h *hold) (BatchResult, error) {
-	return s.inBatch(ctx, by, ref, newBatch{Kind: "transform", Label: r.label(), Hold: h}, func(b *batchTxn) error {
-		return s.eachReplacement(ctx, b.tx, by, b.t, w, r, func(page []newSuggestion) error {
-			return b.addSuggestions(ctx, page)
-		})
+	return s.inBatchBeside(ctx, by, ref, newBatch{Kind: "transform", Label: r.label(), Hold: h}, func(b *batchTxn) error {
+		cols, err := r.check(b.t)
+		if err != nil {
+			return err
+		}
+		return b.addSuggestions(ctx, cols, "", s.beside(ctx, by, func(ctx context.Context, tx pgx.Tx, emit func(newSuggestion) error) error {
+			return s.replacements(ctx, tx, by, b.t, cols, w, r, emit)
+		}))
 	})
 }
 

@@ -49,6 +49,7 @@ type Store struct {
 	fault  func(point string)
 
 	bulkCells int64
+	places    chan struct{} // of commands that take a second connection
 }
 
 // New makes a store. It does not connect.
@@ -65,7 +66,8 @@ func New(o Options) *Store {
 	if o.BulkCells == 0 {
 		o.BulkCells = defaultBulkCells
 	}
-	return &Store{fault: o.Fault, pool: o.Pool, rdb: o.Redis, notify: o.Notifier, box: o.Sealer, log: o.Log, orders: newOrderCache(), bulkCells: o.BulkCells}
+	return &Store{fault: o.Fault, pool: o.Pool, rdb: o.Redis, notify: o.Notifier, box: o.Sealer, log: o.Log, orders: newOrderCache(), bulkCells: o.BulkCells,
+		places: make(chan struct{}, max(1, o.Pool.Config().MaxConns/4))}
 }
 
 // Pool gives the pool, for health checks and tests.

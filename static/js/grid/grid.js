@@ -42,6 +42,7 @@ import { RowWindow } from './window.js';
  * @property {string} [label]
  * @property {number} cells
  * @property {{index: number, record?: number, column?: number, reason: string}[]} refused
+ * @property {number} [more_refused] that are not in refused
  * @property {{record?: number, reason: string}[]} [left]
  * @property {number[]} rows
  * @property {number[]} [created]

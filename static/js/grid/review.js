@@ -17,7 +17,7 @@ const BAR = 60; // px that the bar lies over the grid's lower edge
 export class Review {
 	/** suggestions that are open in the table */
 	total = 0;
-	/** @type {{index: number, total: number} | undefined} */
+	/** null is not known @type {{index: number | null, total: number | null} | undefined} */
 	#place;
 	/** @type {Element | null} */
 	#hovered = null;
@@ -47,7 +47,10 @@ export class Review {
 
 	#words() {
 		const words = el('#review-where');
-		if (words) words.textContent = this.#place ? `${this.#place.index.toLocaleString('en')} of ${this.#place.total.toLocaleString('en')}` : `${this.total.toLocaleString('en')} suggestions`;
+		if (!words) return;
+		const { index, total } = this.#place ?? { index: null, total: this.total };
+		if (index !== null && total !== null) words.textContent = `${index.toLocaleString('en')} of ${total.toLocaleString('en')}`;
+		else words.textContent = total === null ? 'more suggestions here' : `${total.toLocaleString('en')} suggestions`;
 	}
 
 	#moved() {
@@ -214,7 +217,8 @@ export class Review {
 			if (decision === 'accept') toast('ok', `Accepted ${answer.cells.toLocaleString('en')} ${answer.cells === 1 ? 'suggestion' : 'suggestions'}.`);
 			else toast('ok', 'Rejected.');
 		}
-		if (answer.refused.length) toast('info', `${answer.refused.length} could not be accepted: ${answer.refused[0].reason}`);
+		const refused = answer.refused.length + (answer.more_refused ?? 0);
+		if (refused) toast('info', `${refused.toLocaleString('en')} could not be accepted: ${answer.refused[0].reason}`);
 		await this.app.status.renew();
 	}
 
