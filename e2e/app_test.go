@@ -21,30 +21,11 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"scratchpaper/e2e/program"
 )
 
-// program is the app, built once for all tests, without the race detector's cost.
-var program = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "scratchpaper-e2e-")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "scratchpaper")
-	cmd := exec.Command("go", "build", "-o", path, "scratchpaper")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build: %w\n%s", err, out)
-	}
-	return path, nil
-})
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if path, err := program(); err == nil {
-		os.RemoveAll(filepath.Dir(path))
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { program.Main(m) }
 
 // app is a running program. It can be killed and started again on the same data.
 type app struct {
@@ -90,7 +71,7 @@ var (
 // start runs the program on a free port and waits until it says where it is.
 func (a *app) start(env ...string) {
 	a.t.Helper()
-	path, err := program()
+	path, err := program.Build()
 	if err != nil {
 		a.t.Fatal(err)
 	}
@@ -171,8 +152,7 @@ func (a *app) diesWithin(limit time.Duration) {
 	}
 }
 
-// object is a JSON object of the API.
-type object = map[string]any
+type object = program.Object
 
 // call asks the API and gives the answer, which must have the status.
 func (a *app) call(method, path string, body any, status int) object {
@@ -211,28 +191,9 @@ func (a *app) call(method, path string, body any, status int) object {
 	return out
 }
 
-// field walks into an object: field(o, "snapshot", "id").
-func field(o any, path ...any) any {
-	for _, p := range path {
-		switch k := p.(type) {
-		case string:
-			m, _ := o.(object)
-			o = m[k]
-		case int:
-			l, _ := o.([]any)
-			if k >= len(l) {
-				return nil
-			}
-			o = l[k]
-		}
-	}
-	return o
-}
+func field(o any, path ...any) any { return program.Field(o, path...) }
 
-func text(o any, path ...any) string {
-	s, _ := field(o, path...).(string)
-	return s
-}
+func text(o any, path ...any) string { return program.Text(o, path...) }
 
 func number(o any, path ...any) int64 {
 	f, _ := field(o, path...).(float64)

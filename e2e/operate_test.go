@@ -21,12 +21,14 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"scratchpaper/internal/localdb"
+
+	"scratchpaper/e2e/program"
 )
 
 // command is one run of the program on the app's data, whether the app runs or not.
 func (a *app) command(name string, env ...string) *exec.Cmd {
 	a.t.Helper()
-	path, err := program()
+	path, err := program.Build()
 	if err != nil {
 		a.t.Fatal(err)
 	}

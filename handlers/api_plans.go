@@ -208,10 +208,49 @@ func (s *Server) postRetry(c echo.Context) error {
 	return c.JSON(http.StatusAccepted, map[string]any{"job": jobOut(j)})
 }
 
+type revertBody struct {
+	Table string     `json:"table"` // whose columns "where" names
+	Where *whereBody `json:"where"` // records and columns; none: the whole publish
+}
+
 func (s *Server) postRevert(c echo.Context) error {
-	return s.do(c, store.Bulk{Kind: "revert", Plan: c.Param("plan")}, func(res store.BulkResult) error {
+	var body revertBody
+	if err := readJSON(c, &body); err != nil {
+		return err
+	}
+	part, err := s.partOf(c, body)
+	if err != nil {
+		return err
+	}
+	return s.do(c, store.Bulk{Kind: "revert", Plan: c.Param("plan"), Where: part}, func(res store.BulkResult) error {
 		return c.JSON(http.StatusCreated, revertOut(store.Reverted{Plan: *res.Plan, Left: res.Left, MoreLeft: res.MoreLeft}))
 	})
+}
+
+// partOf says which part of a publish is to be reverted.
+func (s *Server) partOf(c echo.Context, body revertBody) (store.Where, error) {
+	if body.Where == nil {
+		return store.Where{}, nil
+	}
+	var t store.Table
+	if body.Table != "" {
+		var err error
+		if t, err = s.store.TableByID(ctxOf(c), actor(c), store.TableRef{Snapshot: c.Param("snapshot"), Table: body.Table}); err != nil {
+			return store.Where{}, err
+		}
+	}
+	w, err := body.Where.where(t)
+	if err != nil {
+		return store.Where{}, err
+	}
+	part := store.Where{Records: w.Records, Columns: w.Columns}
+	switch {
+	case part.Records == nil && part.Columns == nil:
+		return part, core.FieldErrorf("/where", "Say which records or columns; without a “where” the whole publish is reverted.")
+	case w.Filter != "" || w.Batch != 0 || w.Group != "" || w.IDs != nil:
+		return part, core.FieldErrorf("/where", "A part of a publish is chosen by records and columns.")
+	}
+	return part, nil
 }
 
 func revertOut(r store.Reverted) map[string]any {

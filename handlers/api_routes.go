@@ -77,7 +77,7 @@ func (s *Server) operations() []operation {
 		{patch, pl + "/items", "Take records in or leave them out, before it runs", s.patchItems, itemsBody{}, nil, 0},
 		{post, pl + "/publish", "Publish; again: the same job", s.postPublish, publishBody{}, nil, http.StatusAccepted},
 		{post, pl + "/retry", "Send planned and failed records again", s.postRetry, nil, nil, http.StatusAccepted},
-		{post, pl + "/revert", "Make the inverse plan", s.postRevert, nil, nil, http.StatusCreated},
+		{post, pl + "/revert", "Make the inverse plan, of all or of some records and columns", s.postRevert, revertBody{}, nil, http.StatusCreated},
 		{post, pl + "/items/:item/settle", "Say what became of an unknown record", s.postSettleItem, settleItemBody{}, nil, 0},
 		{post, "/imports", "A file into a new snapshot; preview=true only looks", s.postImport, importForm{}, []string{"preview"}, http.StatusCreated},
 		{get, "/jobs", "The jobs, newest first", s.listJobs, nil, []string{"snapshot", "open", "limit", "after"}, 0},

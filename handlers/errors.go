@@ -9,6 +9,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"scratchpaper/internal/core"
+	"scratchpaper/store"
 	"scratchpaper/views"
 )
 
@@ -50,6 +51,9 @@ func ours(err error) *core.Error {
 	var h *echo.HTTPError
 	if errors.As(err, &h) {
 		return fromEcho(h)
+	}
+	if store.Interrupted(err) {
+		return &core.Error{Code: core.Unavailable, Sentence: "The database was interrupted. Try again in a moment.", Cause: err, RetryAfter: 1}
 	}
 	return core.Wrap(err, core.Internal, "%s", core.SentenceOf(err))
 }

@@ -133,7 +133,7 @@ func (s *Server) revertPlan(c echo.Context) error {
 	return s.doPage(c, store.Bulk{Kind: "revert", Plan: c.Param("plan")}, func(res store.BulkResult) string {
 		words := "This is the inverse of that publish. Nothing is sent until you publish it."
 		if n := int64(len(res.Left)) + res.MoreLeft; n > 0 {
-			words += " " + views.Counted(n, "cell was", "cells were") + " changed here since and left alone."
+			words += " " + views.Counted(n, "cell was", "cells were") + " left alone, as changed here since or not known to have arrived."
 		}
 		leaveNotice(c, views.Notice{Kind: "info", Text: words})
 		return planAddress(res.Plan.Snapshot, res.Plan.ID)

@@ -276,6 +276,8 @@ func (run *Run) ended(result any, err error) store.JobEnd {
 		return run.faulted(fault)
 	case core.CodeOf(err) == core.Unavailable, core.CodeOf(err) == core.Busy:
 		return run.tryAgain(core.SentenceOf(err))
+	case store.Interrupted(err):
+		return run.tryAgain("The database was interrupted.")
 	}
 	run.o.Log.ErrorContext(run.ctx, "job failed", "job", run.Job.ID, "error", err)
 	return failed(err)

@@ -114,8 +114,13 @@ func (b *batch) judgeCreates() ([]store.ItemOutcome, error) {
 func (b *batch) neverSent() ([]store.ItemOutcome, error) {
 	var out []store.ItemOutcome
 	var rest []store.Item
-	for _, it := range b.items {
-		if _, given := b.keyGiven(it); it.RemoteID != "" || given {
+	for i, it := range b.items {
+		key, given := b.keyGiven(it)
+		if given && it.RemoteID == "" {
+			it.RemoteID = key
+			b.items[i] = it
+		}
+		if it.RemoteID != "" || given {
 			rest = append(rest, it)
 			continue
 		}

@@ -122,7 +122,7 @@ func (s *Store) run(ctx context.Context, by core.Actor, snapshot string, b Bulk,
 	case "settle":
 		res.BatchResult, err = s.settleConflicts(ctx, by, ref, b.Where, b.As, h)
 	case "revert":
-		res, err = s.revert(ctx, by, snapshot, b.Plan, h)
+		res, err = s.revert(ctx, by, snapshot, b.Plan, b.Where, h)
 	default:
 		err = core.Errorf(core.Internal, "There is no command %s.", b.Kind)
 	}
@@ -230,6 +230,9 @@ func (b Bulk) label() string {
 
 // detach takes the records that a command names one by one out of it, so that they can be kept beside its job.
 func (s *Store) detach(ctx context.Context, by core.Actor, ref TableRef, b *Bulk, job string) ([]int64, error) {
+	if b.Kind == "revert" {
+		return nil, nil // its records are those of a plan
+	}
 	ids, given, err := s.listed(ctx, by, Table{ID: ref.Table, Snapshot: ref.Snapshot}, b.Where)
 	if err != nil || len(ids) <= fewIDs && b.Where.Ranges == nil {
 		return nil, err

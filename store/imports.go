@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-
 	"scratchpaper/internal/core"
 	"scratchpaper/internal/csvfile"
 )

@@ -35,7 +35,7 @@ func (s *Store) MergeOutcomes(ctx context.Context, by core.Actor, t Table, plan 
 		return nil
 	}
 	_, err = s.inBatch(ctx, by, t.Ref(), newBatch{Kind: "publish", Label: "Publish"}, func(b *batchTxn) error {
-		for _, merge := range []func(context.Context, string) error{b.mergeRecords, b.mergeCells, b.mergeReferences, b.mergeDeletes} {
+		for _, merge := range []func(context.Context, string) error{b.mergeRecords, b.mergeCells, b.endFights, b.mergeReferences, b.mergeDeletes} {
 			if err := merge(ctx, plan); err != nil {
 				return err
 			}
@@ -169,6 +169,18 @@ func (b *batchTxn) mergeCells(ctx context.Context, plan string) error {
 		return err
 	}
 	return b.uncountDeleted(ctx)
+}
+
+// endFights ends the conflict of deleted records whose fields the publish has overwritten: nothing of the service's is left.
+func (b *batchTxn) endFights(ctx context.Context, plan string) error {
+	tag, err := b.tx.Exec(ctx, `update `+dataTable(b.t)+` r set _conflict = null from `+companion(b.t, "_publish_items")+` i
+		where `+unmergedOf("$1", "$2")+` and i.op = 'update' and i.record = r._id and r._state = 2
+			and r._conflict -> '_record' ->> 'kind' = 'changed_there' and r._conflict - '_record' = '{}'`, dynamic, plan, b.t.ID)
+	if err != nil {
+		return fmt.Errorf("end conflicts: %w", err)
+	}
+	b.delta.Conflicts -= tag.RowsAffected()
+	return nil
 }
 
 // mergeReferences writes the new remote ids into the cells of the snapshot that referred to records by "~" and their id.

@@ -327,16 +327,18 @@ func (m *model) revertItem(b *modelBatch, t *modelTable, it *modelItem) (left in
 	switch {
 	case it.op == "update":
 		for _, col := range slices.Sorted(maps.Keys(it.fields)) {
-			if r == nil || r.state != core.Existing || r.base[col] != "" || !same(r.cells[col], or(it.stored[col], it.fields[col][1])) {
-				left++
-				continue
-			}
-			m.edit(b, r, t.column(col), or(it.before[col], it.fields[col][0]), false)
+			left += m.revertCell(b, r, it, col)
 		}
-	case it.op == "create" && r != nil && r.alive() && len(r.base) == 0:
-		m.delete(b, r)
 	case it.op == "create" && r != nil && r.alive():
-		left++
+		there, here := m.changedSince(r, it)
+		if len(r.base) > 0 || here {
+			return 1
+		}
+		m.delete(b, r)
+		for _, col := range there {
+			r.theirs[col] = r.cells[col]
+		}
+	case it.op == "create": // deleted here, or gone
 	case it.op == "delete" && it.before == nil: // it was gone already
 	case it.op == "delete" && r == nil:
 		m.create(b, t, it.record, it.before, core.Created)
@@ -344,4 +346,51 @@ func (m *model) revertItem(b *modelBatch, t *modelTable, it *modelItem) (left in
 		left++
 	}
 	return left
+}
+
+func (m *model) revertCell(b *modelBatch, r *modelRow, it *modelItem, col int) (left int) {
+	prev, held := or(it.before[col], it.fields[col][0]), or(it.stored[col], it.fields[col][1])
+	switch {
+	case same(prev, held):
+		return 0
+	case r == nil || r.state != core.Existing || r.base[col] != "":
+		return 1
+	}
+	now := r.cells[col]
+	switch {
+	case same(now, prev):
+	case same(now, held):
+		b.write(r, col, prev, held, "")
+	case m.changedBy(r.id, col) == "refresh":
+		b.write(r, col, prev, held, now)
+	default:
+		return 1
+	}
+	return 0
+}
+
+// changedSince gives the cells of a created record that the service changed since, and says whether others were changed here.
+func (m *model) changedSince(r *modelRow, it *modelItem) (there []int, here bool) {
+	for _, col := range slices.Sorted(maps.Keys(it.stored)) {
+		switch {
+		case same(r.cells[col], it.stored[col]):
+		case m.changedBy(r.id, col) == "refresh":
+			there = append(there, col)
+		default:
+			here = true
+		}
+	}
+	return there, here
+}
+
+// changedBy gives the kind of the batch that changed a cell last.
+func (m *model) changedBy(row int64, col int) string {
+	for _, b := range slices.Backward(m.batches) {
+		for _, c := range b.changes {
+			if c.row == row && c.col == col {
+				return b.kind
+			}
+		}
+	}
+	return ""
 }

@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"sync/atomic"
 	"time"
 
@@ -156,7 +158,7 @@ func (s *Store) txOnce(ctx context.Context, by core.Actor, fn func(tx pgx.Tx) er
 	}
 	s.fault(pointOf(ctx) + ".commit")
 	if err := tx.Commit(ctx); err != nil {
-		return fmt.Errorf("commit: %w", err)
+		return fmt.Errorf("%w: %w", errCommit, err)
 	}
 	s.fault(pointOf(ctx) + ".committed")
 	return nil
@@ -196,24 +198,42 @@ func mapError(err error) error {
 		return core.Wrap(err, core.NotFound, "That is not here (any more).")
 	}
 	var pg *pgconn.PgError
-	if !errors.As(err, &pg) {
-		var conn *pgconn.ConnectError
-		if errors.As(err, &conn) {
-			return core.Wrap(err, core.Unavailable, "The database cannot be reached. Nothing was changed; try again in a moment.")
-		}
-		return err
-	}
 	switch {
+	case Interrupted(err):
+		return interrupted(err)
+	case !errors.As(err, &pg):
+		return err
 	case pg.Code == "55P03":
 		return &core.Error{Code: core.Busy, RetryAfter: 1, Cause: err,
 			Sentence: "Somebody else is changing this table right now. Nothing was changed; try again in a moment."}
 	case pg.Code == "53100" || pg.Code == "53200":
 		return core.Wrap(err, core.Unavailable, "The database has no room left. Nothing was changed; free some disk space and try again.")
-	case pg.Code[:2] == "57" || pg.Code[:2] == "08" || pg.Code == "53300":
-		return core.Wrap(err, core.Unavailable, "The database was interrupted. Nothing was changed; try again in a moment.")
 	}
 	return err
 }
+
+// Interrupted says whether err means that the database cannot be reached, restarts, or was lost in the middle.
+func Interrupted(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Code[:2] == "57" || pg.Code[:2] == "08" || pg.Code == "53300"
+	}
+	var connect *pgconn.ConnectError
+	var network net.Error
+	return errors.As(err, &connect) || pgconn.SafeToRetry(err) || errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
+}
+
+// interrupted is what people are told of it. Where a commit was under way nobody can say whether it was done.
+func interrupted(err error) error {
+	e := &core.Error{Code: core.Unavailable, Sentence: "The database was interrupted. Nothing was changed; try again in a moment.", Cause: err, RetryAfter: 1}
+	if errors.Is(err, errCommit) {
+		e.Sentence = "The database was interrupted while this was being saved, so it may be done or not. Look before you do it again."
+	}
+	return e
+}
+
+// errCommit marks the error of a commit.
+var errCommit = errors.New("commit")
 
 // ident quotes one identifier or a qualified name.
 func ident(parts ...string) string { return pgx.Identifier(parts).Sanitize() }

@@ -33,7 +33,7 @@ func (w *world) outcomes(table int, mine []*modelItem, items []Item) {
 	w.check(w.SaveOutcomes(w.test.Context(), t.Table, out))
 	w.agree("outcomes")
 	if rapid.Bool().Draw(w.T, "take over now") {
-		w.takeOver(table)
+		w.takeOver(table, w.running)
 	}
 	w.settleUnknown(table, mine)
 }
@@ -155,6 +155,6 @@ func (w *world) settleUnknown(table int, mine []*modelItem) {
 				it.stored[col] = f[1]
 			}
 		}
-		w.takeOver(table)
+		w.takeOver(table, w.running)
 	}
 }

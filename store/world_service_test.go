@@ -279,12 +279,12 @@ func (w *world) endPublish() {
 	w.agree("end of a publish")
 }
 
-func (w *world) takeOver(table int) {
+func (w *world) takeOver(table int, p *modelPlan) {
 	t := w.model.tables[table]
-	w.check(w.MergeOutcomes(w.test.Context(), w.ana(), t.Table, w.running.id))
+	w.check(w.MergeOutcomes(w.test.Context(), w.ana(), t.Table, p.id))
 	w.merged = true
 	b := w.model.begin(t, w.ana().Person, "publish")
-	w.model.merge(b, w.running, t)
+	w.model.merge(b, p, t)
 	w.model.batches = append(w.model.batches, b)
 	w.note("taking over", b)
 	w.agree("taking over what was published")
@@ -302,6 +302,9 @@ func (w *world) revert() {
 		return
 	}
 	p := done[rapid.IntRange(0, len(done)-1).Draw(w.T, "plan")]
+	for i := range w.model.tables {
+		w.takeOver(i, p) // a revert does so first
+	}
 	res, err := w.Revert(w.test.Context(), w.ana(), w.snapshot.ID, p.id)
 	var batches []*modelBatch
 	ids := w.revertBatches()

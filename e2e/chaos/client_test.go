@@ -1,0 +1,140 @@
+package chaos
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"scratchpaper/e2e/program"
+)
+
+type object = program.Object
+
+// client asks the API as the page's outbox does: a write has an Idempotency-Key and is sent again until it is answered.
+type client struct {
+	house  *house
+	n      int // which process it asks
+	prefix string
+	keys   atomic.Int64
+	mu     sync.Mutex
+	odd    []string // answers that should not be
+	again  int      // requests that had to be sent again
+}
+
+// patience is how long an answer may take, restarts of the app included.
+const patience = 2 * time.Minute
+
+var web = &http.Client{Timeout: 20 * time.Second}
+
+// ask sends a request until it has an answer that is not about the moment, and gives it.
+func (c *client) ask(ctx context.Context, method, path string, body any) (int, object) {
+	key := fmt.Sprintf("%s-%d", c.prefix, c.keys.Add(1))
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for try := 0; ; try++ {
+		status, answer, err := c.once(ctx, method, path, body, key)
+		if err == nil && !passing(status, answer) {
+			if status >= 500 {
+				c.note("%s %s answers %d: %v", method, path, status, answer)
+			}
+			return status, answer
+		}
+		if ctx.Err() != nil {
+			c.note("%s %s is not answered within %s: %d %v %v", method, path, patience, status, answer, err)
+			return 0, nil
+		}
+		c.mu.Lock()
+		c.again++
+		c.mu.Unlock()
+		time.Sleep(min(time.Duration(try+1)*20*time.Millisecond, 200*time.Millisecond)) // the app may be starting again
+	}
+}
+
+// passing says whether an answer is about the moment: the app starts, its database is interrupted, somebody else is changing
+// the table, the same request is being answered.
+func passing(status int, answer object) bool {
+	switch status {
+	case http.StatusServiceUnavailable, http.StatusBadGateway:
+		return true
+	case http.StatusConflict:
+		return answer["retry"] != nil
+	}
+	return false
+}
+
+func (c *client) once(ctx context.Context, method, path string, body any, key string) (int, object, error) {
+	base := c.house.address(c.n)
+	if base == "" {
+		return 0, nil, fmt.Errorf("no process")
+	}
+	var in io.Reader
+	if body != nil {
+		raw, err := json.Marshal(body)
+		if err != nil {
+			return 0, nil, err
+		}
+		in = bytes.NewReader(raw)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, base+"/api/v1"+path, in)
+	if err != nil {
+		return 0, nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	if method == http.MethodPost {
+		req.Header.Set("Idempotency-Key", key)
+	}
+	resp, err := web.Do(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return 0, nil, err
+	}
+	if !strings.Contains(resp.Header.Get("Content-Type"), "json") {
+		return http.StatusServiceUnavailable, nil, nil // the page that says that the app is starting
+	}
+	answer, _ := decode(raw).(object)
+	if answer != nil && resp.Header.Get("Retry-After") != "" {
+		answer["retry"] = resp.Header.Get("Retry-After")
+	}
+	return resp.StatusCode, answer, nil
+}
+
+func (c *client) note(format string, args ...any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.odd = append(c.odd, fmt.Sprintf(format, args...))
+}
+
+// must is ask for what has to succeed.
+func (c *client) must(ctx context.Context, method, path string, body any) object {
+	status, answer := c.ask(ctx, method, path, body)
+	if status < 200 || status > 299 {
+		c.note("%s %s answers %d: %v", method, path, status, answer)
+	}
+	return answer
+}
+
+func field(o any, path ...any) any { return program.Field(o, path...) }
+
+func text(o any, path ...any) string { return program.Text(o, path...) }
+
+func number(o any, path ...any) int64 {
+	n, _ := field(o, path...).(json.Number)
+	i, _ := n.Int64()
+	return i
+}
+
+func items(o any) []any {
+	l, _ := field(o, "items").([]any)
+	return l
+}

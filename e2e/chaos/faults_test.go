@@ -1,0 +1,170 @@
+package chaos
+
+import (
+	"fmt"
+	"math"
+	"syscall"
+	"time"
+)
+
+// fault is one way to disturb the app. begin starts it; what it gives puts things right again, and is called in any case.
+type fault struct {
+	name   string
+	begin  func(w *world) (heal func())
+	alone  bool // needs the app's own database
+	shared bool // needs several processes
+}
+
+func none() {}
+
+var faults = []fault{
+	{name: "killed at a random fault point", begin: func(w *world) func() {
+		n := int(math.Exp(w.rand.Float64() * math.Log(120)))
+		w.someProc().startAnew(fmt.Sprintf("any:%d", n))
+		return none
+	}},
+	{name: "killed at a random time", begin: func(w *world) func() {
+		p := w.someProc()
+		return later(w.soon(1500), func() { p.signal(syscall.SIGKILL) })
+	}},
+	{name: "killed twice", begin: func(w *world) func() {
+		p := w.someProc()
+		one := later(w.soon(800), func() { p.signal(syscall.SIGKILL) })
+		two := later(800*time.Millisecond+w.soon(2500), func() { p.signal(syscall.SIGKILL) })
+		return func() { one(); two() }
+	}},
+	{name: "connection cut before the service acts", begin: cut(false)},
+	{name: "connection cut after the service acted", begin: cut(true)},
+	{name: "connection cut many times", begin: func(w *world) func() {
+		stop, done := make(chan struct{}), make(chan struct{})
+		n, after := 3+w.rand.IntN(20), w.rand.IntN(2) == 0
+		go func() {
+			defer close(done)
+			for range 5 {
+				w.service.line.cutAt(n, after)
+				select {
+				case <-stop:
+					return
+				case <-time.After(250 * time.Millisecond): // so that it is not cut all the time
+				}
+			}
+		}()
+		return func() { close(stop); <-done; w.service.line.cutAt(0, false) }
+	}},
+	{name: "service does not answer for a while", begin: func(w *world) func() {
+		wait := w.soon(600)
+		took := 500*time.Millisecond + w.soon(3000)
+		release := make(chan func(), 1)
+		begin := later(wait, func() { release <- w.service.line.holdAll() })
+		end := later(wait+took, func() {
+			select {
+			case free := <-release:
+				free()
+			default:
+			}
+		})
+		return func() { begin(); end() }
+	}},
+	{name: "service ends all connections", begin: func(w *world) func() {
+		return later(w.soon(1200), func() {
+			_, _ = w.service.pool.Exec(w.ctx, "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name <> 'elsewhere'")
+		})
+	}},
+	{name: "database killed", alone: true, begin: database(syscall.SIGKILL)},
+	{name: "database restarted", alone: true, begin: database(syscall.SIGINT)},
+	{name: "app and database killed", alone: true, begin: func(w *world) func() {
+		p := w.someProc()
+		return later(w.soon(1200), func() {
+			if pid := w.house.postmaster(); pid > 1 {
+				_ = syscall.Kill(pid, syscall.SIGKILL)
+			}
+			p.signal(syscall.SIGKILL)
+		})
+	}},
+	{name: "stopped past its lease", shared: true, begin: func(w *world) func() {
+		p := w.someProc()
+		wait, took := w.soon(1000), lease+w.soon(3000)
+		stop := later(wait, func() { p.signal(syscall.SIGSTOP) })
+		goOn := later(wait+took, func() { p.signal(syscall.SIGCONT) })
+		return func() { stop(); goOn() }
+	}},
+	{name: "both killed", shared: true, begin: func(w *world) func() {
+		return later(w.soon(1500), func() {
+			for _, p := range w.house.procs {
+				p.signal(syscall.SIGKILL)
+			}
+		})
+	}},
+	{name: "Redis emptied", shared: true, begin: func(w *world) func() {
+		return later(w.soon(1000), w.house.redis.flush)
+	}},
+	{name: "Redis gone for a while", shared: true, begin: func(w *world) func() {
+		wait, took := w.soon(500), w.soon(5000)
+		gone := later(wait, w.house.redis.kill)
+		back := later(wait+took, w.house.redis.start)
+		return func() { gone(); back() }
+	}},
+	{name: "connections of the database cut", shared: true, begin: func(w *world) func() {
+		return later(w.soon(1200), w.cutDatabase)
+	}},
+}
+
+// someProc is a process by chance.
+func (w *world) someProc() *proc { return w.house.procs[w.rand.IntN(len(w.house.procs))] }
+
+// soon is a time of at most some milliseconds, short ones more often.
+func (w *world) soon(ms int) time.Duration {
+	f := w.rand.Float64()
+	return time.Duration(f * f * float64(ms) * float64(time.Millisecond))
+}
+
+// later runs f after a while; what it gives waits for that.
+func later(after time.Duration, f func()) (wait func()) {
+	done := make(chan struct{})
+	time.AfterFunc(after, func() { defer close(done); f() })
+	return func() { <-done }
+}
+
+func cut(after bool) func(w *world) func() {
+	return func(w *world) func() {
+		n := 1 + int(math.Exp(w.rand.Float64()*math.Log(80)))
+		w.service.line.cutAt(n, after)
+		return func() { w.service.line.cutAt(0, false) }
+	}
+}
+
+func database(sig syscall.Signal) func(w *world) func() {
+	return func(w *world) func() {
+		return later(w.soon(1500), func() {
+			if pid := w.house.postmaster(); pid > 1 {
+				_ = syscall.Kill(pid, sig)
+			}
+		})
+	}
+}
+
+// cutDatabase ends the app's connections to its database.
+func (w *world) cutDatabase() {
+	_, _ = w.service.pool.Exec(w.ctx, "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'scratchpaper' and datname = $1", w.house.database)
+}
+
+// under runs fn while some faults happen, and puts things right.
+func (w *world) under(chance float64, fn func()) {
+	var heal []func()
+	for range 2 {
+		if w.rand.Float64() >= chance {
+			continue
+		}
+		f := pick(w.rand, faults)
+		if f.alone && w.house.redis != nil || f.shared && w.house.redis == nil {
+			continue
+		}
+		w.report.fault(f.name)
+		w.log("fault: %s", f.name)
+		heal = append(heal, f.begin(w))
+	}
+	fn()
+	for _, h := range heal {
+		h()
+	}
+}
