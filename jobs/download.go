@@ -182,6 +182,11 @@ func (r *reading) readTable(i int, t store.Table) error {
 		return err
 	}
 	r.countTotal(session, remote, i)
+	if !r.first { // else what a publish has changed there looks as if somebody else had
+		if err := r.o.Store.MergeOutcomes(r.ctx, r.By, t, ""); err != nil {
+			return err
+		}
+	}
 	rt := &remoteReading{reading: r, session: session, table: t, remote: remote, cols: cols, index: i}
 	for r.st.Phase == "" {
 		if err := r.Step(); err != nil {

@@ -718,3 +718,77 @@ func TestARevertNamesWhatNobodyKnows(t *testing.T) {
 		t.Errorf("the inverse plan has %+v", items)
 	}
 }
+
+func TestARecordThatARefreshBroughtInMeanwhileIsTheOneThatWasCreated(t *testing.T) {
+	t.Parallel()
+	c := mustCounter(t)
+	c.shop.reserves = false // its ids come with the answer, which is lost
+	made := c.create(c.books, "title", "New")
+	c.shop.after = func(string, []connectors.Write) error {
+		return &connectors.Fault{Kind: connectors.Unavailable, Words: "Cut."}
+	}
+	c.start(t)
+	p := c.published()
+	c.wantState(p, made, "unknown")
+	c.refreshed()
+	var came store.Row
+	for id := range c.shop.rows["books"] {
+		if len(id) > 1 {
+			came = c.must(c.books, id)
+		}
+	}
+	c.set(c.books, came.ID, "author", core.TextValue("3"))
+	if err := c.SettleItem(t.Context(), c.by, c.sn.ID, p.ID, c.items(p)[made].ID, "published", came.RemoteID); err != nil {
+		t.Fatal(err)
+	}
+	r := c.must(c.books, came.RemoteID)
+	if r.ID != made || r.State != core.Existing || c.text(c.books, r, "author") != "3" || len(r.Base) != 1 {
+		t.Errorf("the record is %+v, want %d with the edit", r, made)
+	}
+	n := c.at(c.books).Counts
+	wantCount(t, "records", n.Records, 10)
+	wantCount(t, "edits", n.Edits, 1)
+	wantCount(t, "created", n.Created, 0)
+}
+
+// refreshed refreshes to the end.
+func (c *counter) refreshed() {
+	c.t.Helper()
+	j, err := c.RefreshSnapshot(c.t.Context(), c.by, c.sn.ID, nil)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.ends(c.t, j.ID, "done")
+}
+
+func TestARefreshTakesWhatWasPublishedOverFirst(t *testing.T) {
+	t.Parallel()
+	c := mustCounter(t)
+	book := c.must(c.books, "1").ID
+	c.set(c.books, book, "title", core.TextValue("Ours"))
+	p := c.plan()
+	j := c.publish(p)
+	taken, _, err := c.TakeJob(t.Context(), j.ID, "worker", time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	items, err := c.ClaimItems(t.Context(), taken, c.at(c.books), p.ID, "update", 10)
+	if err != nil || len(items) != 1 {
+		t.Fatalf("claimed %d: %v", len(items), err)
+	}
+	title, _ := c.at(c.books).ColumnBySlug("title")
+	stored := []byte(fmt.Sprintf(`{"%d": "Ours"}`, title.Number))
+	if err := c.SaveOutcomes(t.Context(), c.at(c.books), []store.ItemOutcome{{Item: items[0].ID, Attempt: 1, State: "published", RemoteID: "1", Sent: stored, Stored: stored}}); err != nil {
+		t.Fatal(err)
+	}
+	// The worker ends before it takes that over; then somebody else changes the record.
+	if err := c.EndSlice(t.Context(), taken, store.JobEnd{State: "failed"}); err != nil {
+		t.Fatal(err)
+	}
+	c.shop.put("books", "1", "title", "Theirs")
+	c.start(t)
+	c.refreshed()
+	if r := c.must(c.books, "1"); c.text(c.books, r, "title") != "Theirs" || len(r.Base)+len(r.Conflicts) != 0 {
+		t.Errorf("the record is %+v, want theirs and clean", r)
+	}
+}

@@ -20,6 +20,7 @@ func unmergedOf(plan, table string) string {
 // What the service stored of published ones becomes the base, and the value where nobody edited it meanwhile; a later edit
 // stays an edit. What was read of those in conflict is merged as a refresh would.
 func (s *Store) MergeOutcomes(ctx context.Context, by core.Actor, t Table, plan string) error {
+	ctx = beside(ctx)
 	var published, conflicts int
 	err := s.pool.QueryRow(ctx, `select count(*) filter (where state = 'published'), count(*) filter (where state = 'conflict') from `+companion(t, "_publish_items")+`
 		where ($1 = '' or plan = $1) and table_id = $2 and state in ('published', 'conflict') and not merged`, dynamic, plan, t.ID).Scan(&published, &conflicts)
@@ -34,16 +35,30 @@ func (s *Store) MergeOutcomes(ctx context.Context, by core.Actor, t Table, plan 
 	if published == 0 {
 		return nil
 	}
-	_, err = s.inBatch(ctx, by, t.Ref(), newBatch{Kind: "publish", Label: "Publish"}, func(b *batchTxn) error {
-		for _, merge := range []func(context.Context, string) error{b.mergeRecords, b.mergeCells, b.endFights, b.mergeReferences, b.mergeDeletes} {
-			if err := merge(ctx, plan); err != nil {
-				return err
-			}
-		}
-		_, err := b.tx.Exec(ctx, `update `+companion(b.t, "_publish_items")+` i set merged = true where `+unmergedOf("$1", "$2"), dynamic, plan, b.t.ID)
+	twins, err := s.twins(ctx, s.pool, t, plan)
+	if err != nil {
 		return err
-	})
+	}
+	if len(twins) > 0 {
+		return s.mergeTwins(ctx, by, t, plan)
+	}
+	_, err = s.inBatch(ctx, by, t.Ref(), takingOver, func(b *batchTxn) error { return b.mergePublished(ctx, plan) })
 	return err
+}
+
+var takingOver = newBatch{Kind: "publish", Label: "Publish"}
+
+func (b *batchTxn) mergePublished(ctx context.Context, plan string) error {
+	for _, merge := range []func(context.Context, string) error{b.mergeRecords, b.mergeCells, b.endFights, b.mergeReferences, b.mergeDeletes} {
+		if err := merge(ctx, plan); err != nil {
+			return err
+		}
+	}
+	_, err := b.tx.Exec(ctx, `update `+companion(b.t, "_publish_items")+` i set merged = true where `+unmergedOf("$1", "$2"), dynamic, plan, b.t.ID)
+	if err != nil {
+		return fmt.Errorf("note what was taken over: %w", err)
+	}
+	return nil
 }
 
 // mergeConflicts takes over what was read of records that the service had changed under their edits, so that a person decides.

@@ -135,6 +135,11 @@ func doneBefore(ctx context.Context, kind string, into any) (bool, error) {
 	return true, nil
 }
 
+// beside gives a context for what is done beside the request's own command, and is safe to repeat.
+func beside(ctx context.Context) context.Context {
+	return context.WithValue(ctx, onceKey{}, (*onceRun)(nil))
+}
+
 // keepDone notes what a command did, in its transaction. A try that was given up fails. Codes: Busy.
 func keepDone(ctx context.Context, tx pgx.Tx, by core.Actor, kind string, value any) error {
 	run, _ := ctx.Value(onceKey{}).(*onceRun)
