@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -17,54 +19,117 @@ func (s *Store) AcceptSuggestions(ctx context.Context, by core.Actor, ref TableR
 
 func (s *Store) acceptSuggestions(ctx context.Context, by core.Actor, ref TableRef, w Where, h *hold) (BatchResult, error) {
 	return s.inBatch(ctx, by, ref, newBatch{Kind: "accept", Label: "Accept suggestions", Hold: h}, func(b *batchTxn) error {
-		args := []any{b.id}
-		cond, err := s.suggestionsSQL(ctx, b.tx, by, b.t, w, &args)
-		if err != nil {
+		p, err := b.pick(ctx, s, w)
+		if err != nil || p.cells+p.records == 0 {
 			return err
 		}
-		if err := b.acceptCells(ctx, cond, args); err != nil {
+		if err := b.acceptCells(ctx, p); err != nil {
 			return err
 		}
-		if err := b.acceptRecords(ctx, cond, args); err != nil {
+		if err := b.acceptRecords(ctx, p); err != nil {
 			return err
 		}
-		return b.closeDecided(ctx, cond, args)
+		return b.closeDecided(ctx, p)
 	})
 }
 
-func (b *batchTxn) acceptCells(ctx context.Context, cond string, args []any) error {
-	sg := companion(b.t, "_suggestions")
-	rows, err := b.tx.Query(ctx, `select distinct s.col from `+sg+` s where s.col <> 0 and $1::bigint > 0 and `+cond, append([]any{dynamic}, args...)...)
-	if err != nil {
-		return fmt.Errorf("columns of suggestions: %w", err)
+// picked are the suggestions that were chosen.
+type picked struct {
+	cond    string // over s: it chooses the same ones whatever becomes of the records
+	args    []any  // $1 is the batch
+	cols    []core.Column
+	cells   int64
+	records int64
+	rivals  bool // several may be for one cell
+}
+
+func (p picked) params() []any { return append([]any{dynamic}, p.args...) }
+
+// pick finds the chosen suggestions, once: accepting them changes what a filter over their records finds.
+func (b *batchTxn) pick(ctx context.Context, s *Store, w Where) (picked, error) {
+	p := picked{args: []any{b.id}}
+	var err error
+	if p.cond, err = s.suggestionsSQL(ctx, b.tx, b.by, b.t, w, &p.args); err != nil {
+		return p, err
 	}
-	numbers, err := pgx.CollectRows(rows, pgx.RowTo[int])
-	if err != nil || len(numbers) == 0 {
-		return err
-	}
-	src := source{args: args[1:]}
-	for _, n := range numbers {
-		if c, ok := b.t.Column(n); ok && (c.Writable || c.InsertOnly) {
-			src.cols = append(src.cols, c)
+	if w.choosesRecords() {
+		if err := b.keepPicked(ctx, &p); err != nil {
+			return p, err
 		}
 	}
-	if src.cols == nil {
+	rows, err := b.tx.Query(ctx, `select s.col, count(*), min(s.batch) <> max(s.batch) from `+companion(b.t, "_suggestions")+` s
+		where $1::bigint > 0 and `+p.cond+` group by s.col`, p.params()...)
+	if err != nil {
+		return p, fmt.Errorf("chosen suggestions: %w", err)
+	}
+	var number int
+	var n int64
+	var several bool
+	_, err = pgx.ForEachRow(rows, []any{&number, &n, &several}, func() error {
+		p.rivals = p.rivals || several // a batch suggests one value for a cell
+		p.count(b.t, number, n)
+		return nil
+	})
+	if err != nil {
+		return p, fmt.Errorf("chosen suggestions: %w", err)
+	}
+	return p, b.inBulk(ctx, p.cells+p.records, "")
+}
+
+func (p *picked) count(t Table, column int, n int64) {
+	if column == core.RecordColumn {
+		p.records = n
+		return
+	}
+	p.cells += n
+	if c, ok := t.Column(column); ok && (c.Writable || c.InsertOnly) {
+		p.cols = append(p.cols, c)
+	}
+}
+
+// keepPicked puts the chosen suggestions into a list.
+func (b *batchTxn) keepPicked(ctx context.Context, p *picked) error {
+	for _, st := range []struct {
+		sql  string
+		args []any
+	}{
+		{"create temporary table picked_suggestions (id bigint primary key) on commit drop", nil},
+		{`insert into picked_suggestions select s.id from ` + companion(b.t, "_suggestions") + ` s where $1::bigint > 0 and ` + p.cond, p.args},
+		{"analyze picked_suggestions", nil},
+	} {
+		if _, err := b.tx.Exec(ctx, st.sql, append([]any{dynamic}, st.args...)...); err != nil {
+			return fmt.Errorf("pick suggestions: %w", err)
+		}
+	}
+	p.cond, p.args = "s.decided is null and s.id in (select id from picked_suggestions)", p.args[:1]
+	return nil
+}
+
+func (b *batchTxn) acceptCells(ctx context.Context, p picked) error {
+	if len(p.cols) == 0 {
 		return nil
 	}
-	src.sql = `(select distinct on (s.row, s.col) s.row, s.col, s.after, s.batch as src, s.reason, s.kind, s.edit
-		from ` + sg + ` s join ` + dataTable(b.t) + ` r on r._id = s.row
-		where s.col <> 0 and ` + cond + ` and ` + cellOf(src.cols, "r", "s.col") + ` = ` + translated(b.t, src.cols, "s.col", "s.before") + `
-		order by s.row, s.col, s.batch desc) e`
+	src := source{args: p.args[1:], cols: p.cols, expects: true}
+	chosen := `select s.row, s.col, s.before as expected, s.after, s.batch as src, s.reason, s.kind, s.edit from ` + companion(b.t, "_suggestions") + ` s`
+	src.sql = `(` + chosen + ` where s.col <> 0 and ` + p.cond + `) e`
+	if p.rivals { // the newest one that still fits wins
+		src.sql = `(select distinct on (s.row, s.col) ` + strings.TrimPrefix(chosen, "select ") + ` join ` + dataTable(b.t) + ` r on r._id = s.row
+			where s.col <> 0 and ` + p.cond + ` and ` + cellOf(p.cols, "r", "s.col") + ` = ` + translated(b.t, p.cols, "s.col", "s.before") + `
+			order by s.row, s.col, s.batch desc) e`
+	}
 	return b.applyCells(ctx, src)
 }
 
-func (b *batchTxn) acceptRecords(ctx context.Context, cond string, args []any) error {
+func (b *batchTxn) acceptRecords(ctx context.Context, p picked) error {
+	if p.records == 0 {
+		return nil
+	}
 	sg, data, changes := companion(b.t, "_suggestions"), dataTable(b.t), companion(b.t, "_changes")
 	_, err := b.tx.Exec(ctx, `insert into `+changes+` (batch, row, col, before, after, source, reason, kind)
 		select distinct on (s.row) $1::bigint, s.row, 0, case when s.after = 'null' then '`+wasThere+`'::jsonb else 'null' end, s.after, s.batch, s.reason, s.kind
 		from `+sg+` s join `+data+` r on r._id = s.row
-		where s.col = 0 and `+cond+` and (s.after = 'null' and r._state in (0, 1) or s.after <> 'null' and r._state = 3)
-		order by s.row, s.batch desc`, append([]any{dynamic}, args...)...)
+		where s.col = 0 and `+p.cond+` and (s.after = 'null' and r._state in (0, 1) or s.after <> 'null' and r._state = 3)
+		order by s.row, s.batch desc`, p.params()...)
 	if err != nil {
 		return fmt.Errorf("accept records: %w", err)
 	}
@@ -85,29 +150,63 @@ func (b *batchTxn) acceptRecords(ctx context.Context, cond string, args []any) e
 
 // closeDecided deletes the suggestions that were applied, and closes those that were chosen and stale, and those that
 // competed for the same cells. The first stale ones are named.
-func (b *batchTxn) closeDecided(ctx context.Context, cond string, args []any) error {
-	sg, changes := companion(b.t, "_suggestions"), companion(b.t, "_changes")
-	applied, err := b.tx.Exec(ctx, `delete from `+sg+` s using `+changes+` ch where ch.batch = $1 and ch.source = s.batch
-		and ch.row = s.row and ch.col = s.col and (ch.col = 0 or ch.after = s.after and ch.before = s.before) and s.decided is null`, dynamic, b.id)
+func (b *batchTxn) closeDecided(ctx context.Context, p picked) error {
+	applied, err := b.dropAccepted(ctx, p)
 	if err != nil {
-		return fmt.Errorf("close accepted: %w", err)
+		return err
 	}
-	stale, err := b.tx.Exec(ctx, `update `+sg+` s set decided = $1 where `+cond, append([]any{dynamic}, args...)...)
-	if err != nil {
-		return fmt.Errorf("close stale: %w", err)
-	}
-	if stale.RowsAffected() > 0 {
-		if err := b.nameStale(ctx, stale.RowsAffected()); err != nil {
+	closed := applied
+	if applied < p.cells+p.records {
+		stale, err := b.closeStale(ctx, p)
+		if err != nil {
 			return err
 		}
+		closed += stale
 	}
-	others, err := b.tx.Exec(ctx, `update `+sg+` s set decided = $1 from `+changes+` ch where ch.batch = $1 and ch.row = s.row and ch.col = s.col
-		and s.decided is null`, dynamic, b.id)
+	others, err := b.closeRivals(ctx)
+	b.delta.Suggestions -= closed + others
+	return err
+}
+
+// dropAccepted deletes what was applied as it was suggested.
+func (b *batchTxn) dropAccepted(ctx context.Context, p picked) (int64, error) {
+	sg := companion(b.t, "_suggestions")
+	sql, args := `delete from `+sg+` s using `+companion(b.t, "_changes")+` ch where ch.batch = $1 and ch.source = s.batch
+		and ch.row = s.row and ch.col = s.col and (ch.col = 0 or ch.after = s.after and ch.before = s.before) and s.decided is null`, []any{dynamic, b.id}
+	if !p.rivals && p.records == 0 && b.cells == p.cells && !b.fights && !hasReferences(p.cols) { // that is all of the chosen ones
+		sql, args = `delete from `+sg+` s where $1::bigint > 0 and `+p.cond, p.params()
+	}
+	tag, err := b.tx.Exec(ctx, sql, args...)
 	if err != nil {
-		return fmt.Errorf("close competing: %w", err)
+		return 0, fmt.Errorf("close accepted: %w", err)
 	}
-	b.delta.Suggestions -= applied.RowsAffected() + stale.RowsAffected() + others.RowsAffected()
-	return nil
+	return tag.RowsAffected(), nil
+}
+
+func hasReferences(cols []core.Column) bool {
+	return slices.ContainsFunc(cols, func(c core.Column) bool { return c.Type == core.Reference || c.Type == core.References })
+}
+
+func (b *batchTxn) closeStale(ctx context.Context, p picked) (int64, error) {
+	tag, err := b.tx.Exec(ctx, `update `+companion(b.t, "_suggestions")+` s set decided = $1 where `+p.cond, p.params()...)
+	if err != nil {
+		return 0, fmt.Errorf("close stale: %w", err)
+	}
+	if tag.RowsAffected() > 0 {
+		err = b.nameStale(ctx, tag.RowsAffected())
+	}
+	return tag.RowsAffected(), err
+}
+
+// closeRivals closes the open suggestions for cells that the batch has changed.
+func (b *batchTxn) closeRivals(ctx context.Context) (int64, error) {
+	tag, err := b.tx.Exec(ctx, `update `+companion(b.t, "_suggestions")+` s set decided = $1 from `+companion(b.t, "_changes")+` ch
+		where ch.batch = $1 and ch.row = s.row and ch.col = s.col and s.decided is null and exists (select 1 from `+companion(b.t, "_suggestions")+` where table_id = $2 and decided is null)`,
+		dynamic, b.id, b.t.ID)
+	if err != nil {
+		return 0, fmt.Errorf("close competing: %w", err)
+	}
+	return tag.RowsAffected(), nil
 }
 
 // nameStale names the first of n suggestions that the batch has closed as stale.
@@ -140,17 +239,19 @@ func (s *Store) RejectSuggestions(ctx context.Context, by core.Actor, ref TableR
 
 func (s *Store) rejectSuggestions(ctx context.Context, by core.Actor, ref TableRef, w Where, h *hold) (BatchResult, error) {
 	return s.inBatch(ctx, by, ref, newBatch{Kind: "reject", Label: "Reject suggestions", Hold: h}, func(b *batchTxn) error {
-		args := []any{b.id}
-		cond, err := s.suggestionsSQL(ctx, b.tx, by, b.t, w, &args)
-		if err != nil {
+		p, err := b.pick(ctx, s, w)
+		if err != nil || p.cells+p.records == 0 {
 			return err
 		}
-		tag, err := b.tx.Exec(ctx, `update `+companion(b.t, "_suggestions")+` s set decided = $1 where `+cond, append([]any{dynamic}, args...)...)
+		tag, err := b.tx.Exec(ctx, `update `+companion(b.t, "_suggestions")+` s set decided = $1 where `+p.cond, p.params()...)
 		if err != nil {
 			return fmt.Errorf("reject: %w", err)
 		}
 		b.made += tag.RowsAffected()
 		b.delta.Suggestions -= tag.RowsAffected()
+		if p.records == 0 {
+			return nil
+		}
 		return b.keepProposed(ctx)
 	})
 }
@@ -182,4 +283,3 @@ func (b *batchTxn) keepProposed(ctx context.Context) error {
 	}
 	return b.insertRecords(ctx, ids, objects, core.Proposed)
 }
-

@@ -14,19 +14,20 @@ import (
 
 // batchTxn is a batch being made: the transaction holds the table's lock.
 type batchTxn struct {
-	tx    pgx.Tx
-	by    core.Actor
-	t     Table
-	id    int64
-	delta countsDelta
-	cells int64
-	rows  int64 // whole records
-	made  int64 // suggestions made
-	edits int64 // cells that became edits so far, less those that became clean
-	into  bool  // an earlier transaction opened the batch
-	many  bool  // records came that _changes does not name
-	keep  bool  // an undo: it counts even where it could take nothing back
-	hold  *hold // the job that it is made for; nil for a person who waits
+	tx     pgx.Tx
+	by     core.Actor
+	t      Table
+	id     int64
+	delta  countsDelta
+	cells  int64
+	rows   int64 // whole records
+	made   int64 // suggestions made
+	edits  int64 // cells that became edits so far, less those that became clean
+	fights bool  // cells in conflict are among them
+	into   bool  // an earlier transaction opened the batch
+	many   bool  // records came that _changes does not name
+	keep   bool  // an undo: it counts even where it could take nothing back
+	hold   *hold // the job that it is made for; nil for a person who waits
 
 	suggested map[string]bool // by columns: whether cells of them had suggestions before
 
@@ -160,10 +161,11 @@ func (s *Store) hintChange(ctx context.Context, by core.Actor, ref TableRef, res
 
 // source is where the wanted values of cells come from: SQL that gives (row, col, after), with its columns.
 type source struct {
-	sql      string // a from-item aliased e: row bigint, col int, after jsonb, src bigint, reason, kind, edit text
+	sql      string // a from-item aliased e: row bigint, col int, after jsonb, src bigint, reason, kind, edit text; with expects expected jsonb
 	args     []any
 	cols     []core.Column
 	personal bool // a person's own edit of one cell: it settles a conflict
+	expects  bool // only cells that hold what is expected
 }
 
 // editsSource makes a source of single cells.
@@ -221,6 +223,9 @@ func (b *batchTxn) recordSQL(src source) string {
 		cross join lateral (select ` + translated(b.t, src.cols, "e.col", "e.after") + ` as after, coalesce(x.base, x.before) as baseline, r._state = 0 and ` + basedSQL(src.cols) + ` as based) w
 		where r._state in (0, 1) and ` + writableSQL(src.cols) + `
 			and (w.after <> x.before or (x.conflict is not null and $personal))`
+	if src.expects {
+		sql += ` and x.before = ` + translated(b.t, src.cols, "e.col", "e.expected")
+	}
 	return strings.ReplaceAll(sql, "$personal", strconv.FormatBool(src.personal))
 }
 
@@ -256,37 +261,34 @@ func columnsCondition(cols []core.Column, has func(core.Column) bool) string {
 
 // writeRecorded brings the cells of the batch from _changes into the rows, and keeps counts and references.
 func (b *batchTxn) writeRecorded(ctx context.Context, cols []core.Column, n int64) error {
-	if err := b.writeCells(ctx, cols, n); err != nil {
-		return err
-	}
 	before := b.edits
-	if err := b.countEdits(ctx); err != nil {
+	if err := b.writeCells(ctx, cols, n); err != nil {
 		return err
 	}
 	b.delta.Edits += b.edits - before
 	return nil
 }
 
-// writeUncounted is writeRecorded for cells of deleted records, whose edits do not count.
-func (b *batchTxn) writeUncounted(ctx context.Context, cols []core.Column, n int64) error {
-	if err := b.writeCells(ctx, cols, n); err != nil {
-		return err
-	}
-	return b.countEdits(ctx)
-}
-
-// countEdits counts the cells that the batch made edits so far, less those that it made clean.
+// countEdits counts the cells that the batch made edits so far, less those that it made clean, and sees whether it touches
+// conflicts.
 func (b *batchTxn) countEdits(ctx context.Context) error {
-	err := b.tx.QueryRow(ctx, `select count(*) filter (where base_after is not null) - count(*) filter (where base_before is not null)
-		from `+companion(b.t, "_changes")+` where batch = $1 and col <> 0`, dynamic, b.id).Scan(&b.edits)
+	err := b.tx.QueryRow(ctx, `select count(base_after) - count(base_before), count(conflict_before) + count(conflict_after) > 0
+		from `+companion(b.t, "_changes")+` where batch = $1 and col <> 0`, dynamic, b.id).Scan(&b.edits, &b.fights)
 	if err != nil {
 		return fmt.Errorf("count edits: %w", err)
 	}
 	return nil
 }
 
+// writeCells is writeRecorded for cells of deleted records, whose edits do not count.
 func (b *batchTxn) writeCells(ctx context.Context, cols []core.Column, n int64) error {
 	b.tell("recorded", n/3, n)
+	if err := b.inBulk(ctx, n, ""); err != nil {
+		return err
+	}
+	if err := b.countEdits(ctx); err != nil {
+		return err
+	}
 	settled, err := b.conflictedRows(ctx)
 	if err != nil {
 		return err
@@ -310,6 +312,9 @@ func (b *batchTxn) writeCells(ctx context.Context, cols []core.Column, n int64) 
 
 // conflictedRows counts the batch's records that are in conflict now, among those whose conflicts it touches.
 func (b *batchTxn) conflictedRows(ctx context.Context) (int64, error) {
+	if !b.fights {
+		return 0, nil
+	}
 	var n int64
 	err := b.tx.QueryRow(ctx, `select count(*) from `+dataTable(b.t)+` r where r._conflict is not null and r._id in
 		(select row from `+companion(b.t, "_changes")+` where batch = $1 and (conflict_before is not null or conflict_after is not null))`,

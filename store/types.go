@@ -237,6 +237,11 @@ func (w Where) Empty() bool {
 		len(w.Ranges) == 0 && w.Chosen == ""
 }
 
+// choosesRecords says that what is chosen depends on the records as they are.
+func (w Where) choosesRecords() bool {
+	return w.Filter != "" && w.Filter != "true" || w.Find != "" || w.Records != nil || w.Ranges != nil || w.Chosen != ""
+}
+
 // Batch is one act in the history.
 type Batch struct {
 	ID        int64

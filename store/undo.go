@@ -146,27 +146,59 @@ func (b *batchTxn) firstToUndo(ctx context.Context, old Batch) error {
 
 // undo brings records back first, so that their cells can be taken back too, and takes records away last.
 func (b *batchTxn) undo(ctx context.Context, old Batch) error {
-	if err := b.bringBack(ctx, old); err != nil {
+	was, err := b.shapeOf(ctx, old.ID)
+	if err != nil {
 		return err
 	}
-	if err := b.undoLeft(ctx, old.ID); err != nil {
+	if was.records {
+		if err := b.bringBack(ctx, old); err != nil {
+			return err
+		}
+	}
+	if err := b.undoCells(ctx, old.ID, was); err != nil {
 		return err
 	}
-	if err := b.undoCells(ctx, old.ID); err != nil {
-		return err
+	if was.records {
+		if err := b.takeAway(ctx, old); err != nil {
+			return err
+		}
 	}
-	if err := b.takeAway(ctx, old); err != nil {
-		return err
+	return b.undoSuggestions(ctx, old, was)
+}
+
+// shape is what a batch changed.
+type shape struct {
+	cols    []core.Column
+	cells   int64 // of these columns
+	records bool  // whole records too
+}
+
+func (b *batchTxn) shapeOf(ctx context.Context, id int64) (shape, error) {
+	rows, err := b.tx.Query(ctx, `select col, count(*) from `+companion(b.t, "_changes")+` where batch = $1 group by col`, dynamic, id)
+	if err != nil {
+		return shape{}, fmt.Errorf("columns of a batch: %w", err)
 	}
-	return b.undoSuggestions(ctx, old)
+	var was shape
+	var number int
+	var n int64
+	_, err = pgx.ForEachRow(rows, []any{&number, &n}, func() error {
+		c, ok := b.t.Column(number)
+		switch {
+		case number == core.RecordColumn:
+			was.records = true
+		case ok:
+			was.cols, was.cells = append(was.cols, c), was.cells+n
+		}
+		return nil
+	})
+	if err != nil {
+		return shape{}, fmt.Errorf("columns of a batch: %w", err)
+	}
+	return was, b.inBulk(ctx, was.cells, "")
 }
 
 // undoLeft names the cells that have changed since, which undo leaves alone.
-func (b *batchTxn) undoLeft(ctx context.Context, id int64) error {
-	cols, err := b.columnsOf(ctx, id)
-	if err != nil || len(cols) == 0 {
-		return err
-	}
+func (b *batchTxn) undoLeft(ctx context.Context, id int64, cols []core.Column) error {
 	rows, err := b.tx.Query(ctx, `select ch.row, ch.col from `+companion(b.t, "_changes")+` ch
 		left join `+dataTable(b.t)+` r on r._id = ch.row
 		where ch.batch = $1 and ch.col <> 0 and (r._id is null or not (`+b.holds(cols)+`))
@@ -178,14 +210,6 @@ func (b *batchTxn) undoLeft(ctx context.Context, id int64) error {
 	cells, err := b.refusals(rows, "Changed since.")
 	b.left = append(b.left, cells...)
 	return err
-}
-
-func (b *batchTxn) columnsOf(ctx context.Context, id int64) ([]core.Column, error) {
-	rows, err := b.tx.Query(ctx, `select distinct col from `+companion(b.t, "_changes")+` where batch = $1 and col <> 0`, dynamic, id)
-	if err != nil {
-		return nil, fmt.Errorf("columns of a batch: %w", err)
-	}
-	return b.columnsIn(rows)
 }
 
 // columnsIn gives the columns whose numbers a query gave.
@@ -217,25 +241,43 @@ const settledSQL = `(ch.conflict_before is distinct from ch.conflict_after and r
 //   - a settled conflict comes back as it was, or goes again;
 //   - an edit of a cell that was clean gets today's base (or what the service holds, where that is a conflict);
 //   - anything else gets the value before, as an edit against today's base (or against what was published since).
-func (b *batchTxn) undoCells(ctx context.Context, id int64) error {
-	cols, err := b.columnsOf(ctx, id)
-	if err != nil || len(cols) == 0 {
-		return err
+func (b *batchTxn) undoCells(ctx context.Context, id int64, was shape) error {
+	if len(was.cols) == 0 {
+		return nil
 	}
-	deleted, err := b.recordUndone(ctx, cols, id, "r._state = 2")
+	deleted, err := b.undoInDeleted(ctx, id, was)
 	if err != nil {
 		return err
 	}
-	if deleted > 0 {
-		if err := b.writeUncounted(ctx, cols, deleted); err != nil {
+	n, err := b.recordUndone(ctx, was.cols, id, "r._state in (0, 1)")
+	if err != nil {
+		return err
+	}
+	if deleted+n < was.cells {
+		if err := b.undoLeft(ctx, id, was.cols); err != nil {
 			return err
 		}
 	}
-	n, err := b.recordUndone(ctx, cols, id, "r._state in (0, 1)")
-	if err != nil || n == 0 {
-		return err
+	if n == 0 {
+		return nil
 	}
-	return b.writeRecorded(ctx, cols, n)
+	return b.writeRecorded(ctx, was.cols, n)
+}
+
+// undoInDeleted takes back cells of records that are deleted now.
+func (b *batchTxn) undoInDeleted(ctx context.Context, id int64, was shape) (int64, error) {
+	if was.cells >= manyRows { // a look at the table is cheaper than a join with it
+		var any bool
+		err := b.tx.QueryRow(ctx, `select exists (select 1 from `+dataTable(b.t)+` where _state = 2)`, dynamic).Scan(&any)
+		if err != nil || !any {
+			return 0, err
+		}
+	}
+	n, err := b.recordUndone(ctx, was.cols, id, "r._state = 2")
+	if err != nil || n == 0 {
+		return 0, err
+	}
+	return n, b.writeCells(ctx, was.cols, n)
 }
 
 // recordUndone puts into _changes what taking back the cells of a batch does to the records that meet a condition.

@@ -154,7 +154,8 @@ func (b *batchTxn) goneAgain(ctx context.Context, id int64, ids []int64) error {
 	b.rows += n
 	b.delta.Created -= n
 	b.delta.Conflicts += n
-	cols, err := b.columnsOf(ctx, id)
+	was, err := b.shapeOf(ctx, id)
+	cols := was.cols
 	if err != nil || len(cols) == 0 {
 		return err
 	}

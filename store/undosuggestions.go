@@ -6,7 +6,7 @@ import (
 )
 
 // undoSuggestions opens again what the batch accepted, refused or closed as stale, and withdraws what it suggested.
-func (b *batchTxn) undoSuggestions(ctx context.Context, old Batch) error {
+func (b *batchTxn) undoSuggestions(ctx context.Context, old Batch, was shape) error {
 	if old.Kind == "undo" {
 		return b.redoSuggestions(ctx, old)
 	}
@@ -15,9 +15,13 @@ func (b *batchTxn) undoSuggestions(ctx context.Context, old Batch) error {
 		return err
 	}
 	sg, changes := companion(b.t, "_suggestions"), companion(b.t, "_changes")
+	here := b.cellHere("s")
+	if was.records {
+		here = b.recordHere("s")
+	}
 	accepted := `insert into ` + sg + ` (table_id, batch, row, col, before, after, reason, kind, edit)
 		select $3, s.source, s.row, s.col, case when s.col = 0 then 'null' else s.before end, s.after, coalesce(s.reason, ''), coalesce(s.kind, 'text'), coalesce(s.edit, '')
-		from ` + changes + ` s where s.batch = $1 and s.source is not null and $2::bigint > 0 and ` + b.recordHere("s") + `
+		from ` + changes + ` s where s.batch = $1 and s.source is not null and $2::bigint > 0 and ` + here + `
 			and not exists (select 1 from ` + sg + ` o where o.decided = $1 and o.batch = s.source and o.row = s.row and o.col = s.col)`
 	decided := `insert into ` + sg + ` (table_id, batch, row, col, before, after, reason, kind, edit)
 		select $3, s.batch, s.row, s.col, s.before, s.after, s.reason, s.kind, s.edit
@@ -36,6 +40,17 @@ func (b *batchTxn) undoSuggestions(ctx context.Context, old Batch) error {
 			b.delta.Suggestions -= 2 * tag.RowsAffected()
 		}
 		b.aboutSuggestions(tag.RowsAffected())
+	}
+	return b.keepProposedOf(ctx, old.ID)
+}
+
+// keepProposedOf is keepProposed where the undo of a batch opened, closed or withdrew suggestions of whole records.
+func (b *batchTxn) keepProposedOf(ctx context.Context, ids ...int64) error {
+	var any bool
+	err := b.tx.QueryRow(ctx, `select exists (select 1 from `+companion(b.t, "_suggestions")+` where col = 0 and (batch = any($1) or decided = any($1)))
+		or exists (select 1 from `+companion(b.t, "_changes")+` where batch = any($1) and col = 0 and source is not null)`, dynamic, append(ids, b.id)).Scan(&any)
+	if err != nil || !any {
+		return err
 	}
 	return b.keepProposed(ctx)
 }
@@ -60,7 +75,12 @@ func (b *batchTxn) undoneBefore(ctx context.Context, id int64) (bool, error) {
 
 // recordHere is a condition on a suggestion: its record is in the table, or is what it suggests.
 func (b *batchTxn) recordHere(alias string) string {
-	return `(` + alias + `.col = 0 and ` + alias + `.after <> 'null' or exists (select 1 from ` + dataTable(b.t) + ` here where here._id = ` + alias + `.row))`
+	return `(` + alias + `.col = 0 and ` + alias + `.after <> 'null' or ` + b.cellHere(alias) + `)`
+}
+
+// cellHere is a condition on a suggestion for a cell: its record is in the table.
+func (b *batchTxn) cellHere(alias string) string {
+	return `exists (select 1 from ` + dataTable(b.t) + ` here where here._id = ` + alias + `.row)`
 }
 
 // notClosedElsewhere is a condition on s, closed by the batch $1: it is not open, and no other batch that is not undone has
@@ -81,12 +101,12 @@ func (b *batchTxn) redoSuggestions(ctx context.Context, undo Batch) error {
 		return fmt.Errorf("suggest again: %w", err)
 	}
 	closed, err := b.tx.Exec(ctx, `delete from `+sg+` s using (select source as batch, row, col from `+changes+` where batch = $1 and source is not null
-			union select batch, row, col from `+sg+` where decided = $1) d
+			union all select batch, row, col from `+sg+` where decided = $1) d
 		where s.batch = d.batch and s.row = d.row and s.col = d.col and s.decided is null`, dynamic, undo.Undoes)
 	if err != nil {
 		return fmt.Errorf("decide again: %w", err)
 	}
 	b.delta.Suggestions += opened.RowsAffected() - closed.RowsAffected()
 	b.aboutSuggestions(opened.RowsAffected() + closed.RowsAffected())
-	return b.keepProposed(ctx)
+	return b.keepProposedOf(ctx, undo.ID, undo.Undoes)
 }

@@ -230,8 +230,7 @@ func (s *Store) suggestionsSQL(ctx context.Context, tx pgx.Tx, by core.Actor, t 
 	if w.Group != "" {
 		add(groupSQL+" = ?", w.Group)
 	}
-	wholeTable := (w.Filter == "" || w.Filter == "true") && w.Find == ""
-	if !wholeTable || w.Records != nil || w.Ranges != nil || w.Chosen != "" {
+	if w.choosesRecords() {
 		cond, err := s.recordsSQL(ctx, tx, by, t, Where{Filter: orTrue(w.Filter), Find: w.Find, Records: w.Records, Order: w.Order, Ranges: w.Ranges, Chosen: w.Chosen}, args)
 		if err != nil {
 			return "", err
