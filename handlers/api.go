@@ -36,25 +36,6 @@ func problem(c echo.Context, e *core.Error) error {
 	return c.Blob(status, "application/problem+json", raw)
 }
 
-// list is the answer of every list.
-type list struct {
-	Items any `json:"items"`
-	Next  any `json:"next"`
-}
-
-// limitOf reads the limit of a list: 100 unless told, at most 1,000.
-func limitOf(c echo.Context) (int, error) {
-	v := c.QueryParam("limit")
-	if v == "" {
-		return 100, nil
-	}
-	n, err := strconv.Atoi(v)
-	if err != nil || n < 1 || n > 1000 {
-		return 0, core.FieldErrorf("/limit", "limit takes a number from 1 to 1000.")
-	}
-	return n, nil
-}
-
 func numberParam(c echo.Context, name string) (int64, error) {
 	v := c.QueryParam(name)
 	if v == "" {

@@ -146,6 +146,9 @@ type given[T any] struct {
 	Value T
 }
 
+// value is the type that the OpenAPI document describes.
+func (given[T]) value() reflect.Type { return reflect.TypeFor[T]() }
+
 // UnmarshalJSON notes that the field is there.
 func (g *given[T]) UnmarshalJSON(raw []byte) error {
 	g.Is = true

@@ -1,8 +1,11 @@
 package handlers
 
 import (
+	"bytes"
 	"encoding/json"
+	"maps"
 	"net/http"
+	"slices"
 
 	"github.com/labstack/echo/v4"
 
@@ -10,31 +13,55 @@ import (
 	"scratchpaper/store"
 )
 
+// changesBody is a list of changes, or one that a where applies: that stands here or under changes.
 type changesBody struct {
-	As      string          `json:"as"`
-	Label   string          `json:"label"`
-	Atomic  bool            `json:"atomic"`
-	Reason  string          `json:"reason"`
-	Changes json.RawMessage `json:"changes"`
+	As      string                     `json:"as" enum:"edit,suggestion"`
+	Label   string                     `json:"label"`
+	Atomic  bool                       `json:"atomic"`
+	Reason  string                     `json:"reason"`
+	Changes json.RawMessage            `json:"changes"`
+	Op      string                     `json:"op" enum:"set,delete"`
+	Where   *whereBody                 `json:"where"`
+	Values  map[string]json.RawMessage `json:"values"`
 }
 
+// changeBody is one change of a list.
 type changeBody struct {
-	Op     string                     `json:"op"`
+	Op     string                     `json:"op" enum:"set,create,delete,undelete"`
 	Record int64                      `json:"record"`
 	Values map[string]json.RawMessage `json:"values"`
 	Where  *whereBody                 `json:"where"`
 }
 
-func (b changesBody) list() ([]changeBody, *changeBody, error) {
-	var many []changeBody
-	if err := json.Unmarshal(b.Changes, &many); err == nil {
-		return many, nil, nil
+// read gives the changes: many one by one, or one with a where that stands at a pointer.
+func (b changesBody) read() (many []changeBody, one *changeBody, at string, err error) {
+	raw := bytes.TrimSpace(b.Changes)
+	switch {
+	case b.Op != "" || b.Where != nil || b.Values != nil:
+		if raw != nil {
+			return nil, nil, "", core.FieldErrorf("/changes", "Give a list of changes, or one op with a “where”: not both.")
+		}
+		return nil, &changeBody{Op: b.Op, Where: b.Where, Values: b.Values}, "", nil
+	case bytes.HasPrefix(raw, []byte("{")):
+		one, at = &changeBody{}, "/changes"
+		err = decodeJSON(raw, one)
+	case bytes.HasPrefix(raw, []byte("[")):
+		err = decodeJSON(raw, &many)
+	default:
+		return nil, nil, "", core.FieldErrorf("/changes", "changes takes a list of changes, or one with a “where”.")
 	}
-	var one changeBody
-	if err := json.Unmarshal(b.Changes, &one); err != nil || one.Where == nil {
-		return nil, nil, core.FieldErrorf("/changes", "changes takes a list of changes, or one with a “where”.")
+	if err != nil {
+		return nil, nil, "", below("/changes", err)
 	}
-	return nil, &one, nil
+	for i, ch := range many {
+		if ch.Where != nil && len(many) == 1 {
+			return nil, &many[0], "/changes/0", nil
+		}
+		if ch.Where != nil {
+			return nil, nil, "", core.FieldErrorf("/changes/"+itoa(i)+"/where", "A change with a “where” stands alone.")
+		}
+	}
+	return many, one, at, nil
 }
 
 func (s *Server) postChanges(c echo.Context) error {
@@ -48,7 +75,7 @@ func (s *Server) postChanges(c echo.Context) error {
 	if body.As != "edit" && body.As != "suggestion" {
 		return core.FieldErrorf("/as", "Say “edit” or “suggestion”.")
 	}
-	many, one, err := body.list()
+	many, one, at, err := body.read()
 	if err != nil {
 		return err
 	}
@@ -59,7 +86,11 @@ func (s *Server) postChanges(c echo.Context) error {
 	}
 	opts := store.ChangeOptions{Label: body.Label, Atomic: body.Atomic, Suggest: body.As == "suggestion", Reason: body.Reason}
 	if one != nil {
-		return s.changeWhere(c, t, *one, opts)
+		err := s.changeWhere(c, t, *one, opts)
+		if core.CodeOf(err) == core.Invalid {
+			return below(at, err)
+		}
+		return err
 	}
 	ch, refused := changesOf(t, many)
 	if opts.Atomic && len(refused) > 0 {
@@ -112,13 +143,13 @@ func changesOf(t store.Table, many []changeBody) (store.Changes, []store.Refusal
 func valuesOf(t store.Table, raw map[string]json.RawMessage) (map[int]core.Value, []store.Refusal) {
 	out := map[int]core.Value{}
 	var refused []store.Refusal
-	for slug, r := range raw {
+	for _, slug := range slices.Sorted(maps.Keys(raw)) {
 		col, ok := t.ColumnBySlug(slug)
 		if !ok {
 			refused = append(refused, store.Refusal{Slug: slug, Reason: "There is no column " + slug + "."})
 			continue
 		}
-		v, err := core.FromAPI(col, r)
+		v, err := core.FromAPI(col, raw[slug])
 		if err != nil {
 			refused = append(refused, store.Refusal{Slug: slug, Column: col.Number, Reason: core.SentenceOf(err)})
 			continue
@@ -129,7 +160,7 @@ func valuesOf(t store.Table, raw map[string]json.RawMessage) (map[int]core.Value
 }
 
 func (s *Server) changeWhere(c echo.Context, t store.Table, b changeBody, opts store.ChangeOptions) error {
-	w, err := b.Where.where(t)
+	w, err := b.Where.records(t)
 	if err != nil {
 		return err
 	}
@@ -137,38 +168,57 @@ func (s *Server) changeWhere(c echo.Context, t store.Table, b changeBody, opts s
 	case "set":
 		values, refused := valuesOf(t, b.Values)
 		if len(refused) > 0 {
-			return core.FieldErrorf("/changes/values/"+refused[0].Slug, "%s", refused[0].Reason)
+			return core.FieldErrorf("/values/"+escapePointer(refused[0].Slug), "%s", refused[0].Reason)
+		}
+		if len(values) == 0 {
+			return core.FieldErrorf("/values", "Say which values to set.")
 		}
 		return s.doAPI(c, fillCommand(t, w, values, opts))
 	case "delete":
 		return s.doAPI(c, store.Bulk{Kind: "delete", Table: t.ID, Where: w, Options: opts})
 	}
-	return core.FieldErrorf("/changes/op", "With “where” the operation is set or delete.")
+	return core.FieldErrorf("/op", "With “where” the operation is set or delete.")
 }
 
-func resultOut(res store.BatchResult) map[string]any {
-	refused, left := res.Refused, res.Left
-	if refused == nil {
-		refused = []store.Refusal{}
-	}
-	if left == nil {
-		left = []store.Refusal{}
-	}
-	return map[string]any{"batch": batchName(res.Batch), "applied": res.Cells, "cells": res.Cells, "refused": refused, "more_refused": res.MoreRefused, "left": left,
-		"more_left": res.MoreLeft, "created": res.Created, "version": res.Version, "label": res.Label, "rows": res.Rows}
+// resultJSON is what one act did: its batch, null when nothing changed. What was refused or left is named up to a number, and the
+// rest counted.
+type resultJSON struct {
+	Batch       *string         `json:"batch"`
+	Applied     int64           `json:"applied"` // cells, and records as a whole
+	Cells       int64           `json:"cells"`
+	Refused     []store.Refusal `json:"refused"`
+	MoreRefused int64           `json:"more_refused"`
+	Left        []store.Refusal `json:"left"`
+	MoreLeft    int64           `json:"more_left"`
+	Created     []int64         `json:"created"` // the new records, in the order asked for
+	Version     int64           `json:"version"` // of the table
+	Label       string          `json:"label"`
+}
+
+func resultOut(res store.BatchResult) resultJSON {
+	return resultJSON{Batch: batchName(res.Batch), Applied: res.Cells, Cells: res.Cells, Refused: append([]store.Refusal{}, res.Refused...), MoreRefused: res.MoreRefused,
+		Left: append([]store.Refusal{}, res.Left...), MoreLeft: res.MoreLeft, Created: append([]int64{}, res.Created...), Version: res.Version, Label: res.Label}
 }
 
 type transformBody struct {
-	Transform string     `json:"transform"`
-	Columns   []string   `json:"columns"`
-	Where     *whereBody `json:"where"`
-	Options   struct {
-		Find      string `json:"find"`
-		Replace   string `json:"replace"`
-		MatchCase bool   `json:"match_case"`
-		WholeCell bool   `json:"whole_cell"`
-	} `json:"options"`
-	Preview bool `json:"preview"`
+	Transform string               `json:"transform" enum:"replace"`
+	Columns   []string             `json:"columns"` // left out: every column with texts that can be edited
+	Where     *whereBody           `json:"where"`
+	Options   transformOptionsBody `json:"options"`
+	Preview   bool                 `json:"preview"`
+}
+
+type transformOptionsBody struct {
+	Find      string `json:"find"`
+	Replace   string `json:"replace"`
+	MatchCase bool   `json:"match_case"`
+	WholeCell bool   `json:"whole_cell"`
+}
+
+// transformPreviewJSON is what a transform would suggest: the first, and how many there are.
+type transformPreviewJSON struct {
+	Items []suggestionJSON `json:"items"`
+	Count int64            `json:"count"`
 }
 
 func (s *Server) postTransform(c echo.Context) error {
@@ -179,12 +229,16 @@ func (s *Server) postTransform(c echo.Context) error {
 	if body.Transform != "replace" {
 		return core.FieldErrorf("/transform", "There is no transform “%s”; there is “replace”.", body.Transform)
 	}
+	f, err := formOf(c)
+	if err != nil {
+		return err
+	}
 	ctx, by := ctxOf(c), actor(c)
 	t, err := s.store.TableByID(ctx, by, refOf(c))
 	if err != nil {
 		return err
 	}
-	w, err := body.Where.where(t)
+	w, err := body.Where.records(t)
 	if err != nil {
 		return err
 	}
@@ -201,149 +255,11 @@ func (s *Server) postTransform(c echo.Context) error {
 		if err != nil {
 			return err
 		}
-		return c.JSON(http.StatusOK, map[string]any{"items": valueForm{}.suggestionsOut(t, p.Items), "count": p.Count})
+		return c.JSON(http.StatusOK, transformPreviewJSON{f.suggestionsOut(t, p.Items), int64(p.Count)})
 	}
 	j, err := s.store.DoLater(ctx, by, t.Snapshot, store.Bulk{Kind: "transform", Table: t.ID, Where: w, Replace: r})
 	if err != nil {
 		return err
 	}
 	return accepted(c, j)
-}
-
-func (f valueForm) suggestionsOut(t store.Table, list []store.Suggestion) []suggestionJSON {
-	out := []suggestionJSON{}
-	for _, sg := range list {
-		out = append(out, f.suggestionOut(t, sg))
-	}
-	return out
-}
-
-func (s *Server) listSuggestions(c echo.Context) error {
-	ctx, by := ctxOf(c), actor(c)
-	t, err := s.store.TableByID(ctx, by, refOf(c))
-	if err != nil {
-		return err
-	}
-	limit, err := limitOf(c)
-	if err != nil {
-		return err
-	}
-	after, err := numberParam(c, "after")
-	if err != nil {
-		return err
-	}
-	found, next, err := s.store.Suggestions(ctx, by, t.Ref(), store.Where{Filter: c.QueryParam("filter")}, after, limit)
-	if err != nil {
-		return err
-	}
-	out := list{Items: valueForm{}.suggestionsOut(t, found)}
-	if next != 0 {
-		out.Next = next
-	}
-	return c.JSON(http.StatusOK, out)
-}
-
-func (s *Server) listSuggestionGroups(c echo.Context) error {
-	ctx, by := ctxOf(c), actor(c)
-	t, err := s.store.TableByID(ctx, by, refOf(c))
-	if err != nil {
-		return err
-	}
-	limit, err := limitOf(c)
-	if err != nil {
-		return err
-	}
-	groups, err := s.store.SuggestionGroups(ctx, by, t.Ref(), store.Where{Filter: c.QueryParam("filter")}, limit)
-	if err != nil {
-		return err
-	}
-	items := []map[string]any{}
-	for _, g := range groups {
-		col, _ := t.Column(g.Column)
-		items = append(items, map[string]any{"group": g.Key, "column": col.Slug, "kind": g.Kind, "before": apiValue(col, g.Before), "value": apiValue(col, g.After), "count": g.Count})
-	}
-	return c.JSON(http.StatusOK, list{Items: items})
-}
-
-type decideBody struct {
-	Where *whereBody `json:"where"`
-	As    string     `json:"as"`
-}
-
-// decide reads a where and runs one bulk command over it.
-func (s *Server) decide(c echo.Context, kind string) error {
-	var body decideBody
-	if err := readJSON(c, &body); err != nil {
-		return err
-	}
-	t, err := s.store.TableByID(ctxOf(c), actor(c), refOf(c))
-	if err != nil {
-		return err
-	}
-	w, err := body.Where.where(t)
-	if err != nil {
-		return err
-	}
-	return s.doAPI(c, store.Bulk{Kind: kind, Table: t.ID, Where: w, As: body.As})
-}
-
-func (s *Server) postAccept(c echo.Context) error { return s.decide(c, "accept") }
-
-func (s *Server) postReject(c echo.Context) error { return s.decide(c, "reject") }
-
-func (s *Server) postSettle(c echo.Context) error { return s.decide(c, "settle") }
-
-func (s *Server) listHistory(c echo.Context) error {
-	limit, err := limitOf(c)
-	if err != nil {
-		return err
-	}
-	var before int64
-	if v := c.QueryParam("after"); v != "" {
-		if before, err = batchID(v); err != nil {
-			return err
-		}
-	}
-	batches, err := s.store.History(ctxOf(c), actor(c), c.Param("snapshot"), before, limit)
-	if err != nil {
-		return err
-	}
-	items := []map[string]any{}
-	for _, b := range batches {
-		items = append(items, map[string]any{"id": batchName(b.ID), "table": b.Table, "who": b.Who, "at": b.When, "kind": b.Kind, "label": b.Label, "cells": b.Cells,
-			"records": b.Records, "suggestions": b.Suggested, "undoes": batchName(b.Undoes), "undone_by": batchName(b.UndoneBy), "undoable": b.Undoable})
-	}
-	out := list{Items: items}
-	if len(batches) == limit {
-		out.Next = batchName(batches[limit-1].ID)
-	}
-	return c.JSON(http.StatusOK, out)
-}
-
-func (s *Server) postUndo(c echo.Context) error {
-	id, err := batchID(c.Param("batch"))
-	if err != nil {
-		return err
-	}
-	return s.doAPI(c, store.Bulk{Kind: "undo", Batch: id})
-}
-
-// postRedo takes back the undo of a batch.
-func (s *Server) postRedo(c echo.Context) error {
-	id, err := batchID(c.Param("batch"))
-	if err != nil {
-		return err
-	}
-	ctx, by, sn := ctxOf(c), actor(c), c.Param("snapshot")
-	b, err := s.store.BatchByID(ctx, by, sn, id)
-	if err != nil {
-		return err
-	}
-	if b.Kind != "undo" {
-		if b.UndoneBy == 0 && !store.TriedBefore(ctx) {
-			return core.Errorf(core.Conflict, "This batch is not undone.")
-		}
-		id = b.UndoneBy
-	}
-	return s.doAPI(c, store.Bulk{Kind: "redo", Batch: id})
 }

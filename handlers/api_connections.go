@@ -106,6 +106,11 @@ type connectionBody struct {
 	Settings  map[string]string `json:"settings"`
 }
 
+type connectionPatchBody struct {
+	Name     string            `json:"name"`
+	Settings map[string]string `json:"settings"`
+}
+
 // checkedConnection checks settings against the connector's literals and parts the secrets from the rest.
 func (s *Server) checkedConnection(body connectionBody) (store.NewConnection, error) {
 	k, err := s.connector(body.Connector)
@@ -172,7 +177,7 @@ func (s *Server) getConnection(c echo.Context) error {
 }
 
 func (s *Server) patchConnection(c echo.Context) error {
-	var body connectionBody
+	var body connectionPatchBody
 	if err := readJSON(c, &body); err != nil {
 		return err
 	}

@@ -13,12 +13,26 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"scratchpaper/internal/core"
+	"scratchpaper/store"
 )
 
 // listOf is the answer of every list; next is null at the end.
 type listOf[T any] struct {
 	Items []T     `json:"items"`
 	Next  *string `json:"next"`
+}
+
+// limitOf reads the limit of a list: 100 unless told, at most 1,000.
+func limitOf(c echo.Context) (int, error) {
+	v := c.QueryParam("limit")
+	if v == "" {
+		return 100, nil
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 1 || n > 1000 {
+		return 0, core.FieldErrorf("/limit", "limit takes a number from 1 to 1000.")
+	}
+	return n, nil
 }
 
 // pageOf cuts a page out of a list that is short enough to be at hand as a whole. Its order is that of the keys, so that what
@@ -83,29 +97,32 @@ func readMark(after string) (string, error) {
 	return string(raw), nil
 }
 
-// maxOffset bounds lists that are paged by position: their pages are counted off from the beginning.
-const maxOffset = 100_000
-
-// offsetMark reads `after` of a list that is paged by position.
-func offsetMark(c echo.Context) (int, error) {
+// spanOf reads limit and `after` of a list that is paged by position.
+func spanOf(c echo.Context) (store.Span, error) {
+	limit, err := limitOf(c)
+	if err != nil {
+		return store.Span{}, err
+	}
 	at, err := readMark(c.QueryParam("after"))
 	if err != nil || at == "" {
-		return 0, err
+		return store.First(limit), err
 	}
 	n, err := strconv.Atoi(at)
-	if err != nil || n < 0 || n > maxOffset {
-		return 0, badMark()
+	if err != nil || n < 0 {
+		return store.Span{}, badMark()
 	}
-	return n, nil
+	return store.Span{Offset: n, Limit: limit}, nil
 }
 
-// cutAtOffset gives the page behind an offset of what was read from the beginning, one item more than the page when there are more.
-func cutAtOffset[T any](all []T, offset, limit int) ([]T, *string) {
-	all = all[min(offset, len(all)):]
-	if len(all) <= limit {
-		return all, nil
+// nextSpan is the mark of what follows a part of a list.
+func nextSpan(part store.Span) *string { return mark(strconv.Itoa(part.Offset + part.Limit)) }
+
+// answerSpan answers a part of a list of which one item more was read than is answered.
+func answerSpan[T, U any](c echo.Context, found []T, part store.Span, out func(T) U) error {
+	if len(found) <= part.Limit {
+		return answerList(c, found, nil, out)
 	}
-	return all[:limit], mark(strconv.Itoa(offset + limit))
+	return answerList(c, found[:part.Limit], nextSpan(part), out)
 }
 
 func badMark() error {

@@ -1,9 +1,9 @@
 package handlers
 
 import (
-	"context"
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -13,28 +13,44 @@ import (
 )
 
 type planJSON struct {
-	ID       string    `json:"id"`
-	Tables   []string  `json:"tables"`
-	State    string    `json:"state"`
-	Who      string    `json:"who"`
-	At       time.Time `json:"at"`
-	Reverts  *string   `json:"reverts"`
-	Job      *string   `json:"job"`
-	Counts   any       `json:"counts"`
-	Requests int64     `json:"requests"`
+	ID       string         `json:"id"`
+	Snapshot string         `json:"snapshot"`
+	Tables   []string       `json:"tables"`
+	State    string         `json:"state" enum:"draft,publishing,done"`
+	Who      string         `json:"who"`
+	At       time.Time      `json:"at"`
+	Reverts  *string        `json:"reverts"` // the plan of which it is the inverse
+	Job      *string        `json:"job"`
+	Counts   planCountsJSON `json:"counts"`
+}
+
+// planCountsJSON counts a plan's records by operation, without those left out, and by state.
+type planCountsJSON struct {
+	Creates   int64 `json:"creates"`
+	Updates   int64 `json:"updates"`
+	Deletes   int64 `json:"deletes"`
+	Planned   int64 `json:"planned"`
+	Sending   int64 `json:"sending"`
+	Published int64 `json:"published"`
+	Failed    int64 `json:"failed"`
+	Conflict  int64 `json:"conflict"`
+	Unknown   int64 `json:"unknown"`
+	LeftOut   int64 `json:"left_out"`
+}
+
+// orNull gives a text as a pointer, none for "".
+func orNull(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
 }
 
 func planOut(p store.Plan) planJSON {
-	null := func(s string) *string {
-		if s == "" {
-			return nil
-		}
-		return &s
-	}
 	c := p.Counts
-	return planJSON{ID: p.ID, Tables: p.Tables, State: p.State, Who: p.Who, At: p.At, Reverts: null(p.Reverts), Job: null(p.Job), Counts: map[string]int64{
-		"creates": c.Creates, "updates": c.Updates, "deletes": c.Deletes, "planned": c.Planned, "sending": c.Sending, "published": c.Published, "failed": c.Failed,
-		"conflict": c.Conflict, "unknown": c.Unknown, "left_out": c.LeftOut}}
+	return planJSON{ID: p.ID, Snapshot: p.Snapshot, Tables: p.Tables, State: p.State, Who: p.Who, At: p.At, Reverts: orNull(p.Reverts), Job: orNull(p.Job),
+		Counts: planCountsJSON{Creates: c.Creates, Updates: c.Updates, Deletes: c.Deletes, Planned: c.Planned, Sending: c.Sending, Published: c.Published,
+			Failed: c.Failed, Conflict: c.Conflict, Unknown: c.Unknown, LeftOut: c.LeftOut}}
 }
 
 type planBody struct {
@@ -54,7 +70,7 @@ func (s *Server) postPlan(c echo.Context) error {
 			return err
 		}
 	}
-	w, err := body.Where.where(t)
+	w, err := body.Where.records(t)
 	if err != nil {
 		return err
 	}
@@ -73,88 +89,121 @@ func (s *Server) getPlan(c echo.Context) error {
 	return c.JSON(http.StatusOK, planOut(p))
 }
 
+// itemJSON is a record of a plan. Its state is planned, sending, published, failed, conflict, unknown or left_out, with the reason.
+type itemJSON struct {
+	ID       string                   `json:"id"`
+	Table    string                   `json:"table"`
+	Record   int64                    `json:"record"`
+	RemoteID *string                  `json:"remote_id"`
+	Op       string                   `json:"op" enum:"create,update,delete"`
+	State    string                   `json:"state" enum:"planned,sending,published,failed,conflict,unknown,left_out"`
+	Reason   string                   `json:"reason"`
+	Title    string                   `json:"title"`
+	Fields   map[string]itemFieldJSON `json:"fields"`
+	Receipt  *receiptJSON             `json:"receipt,omitempty"`
+}
+
+// itemFieldJSON is a field that is sent: what the service is expected to hold, and what it is to hold. Equal changes of a column
+// have one group.
+type itemFieldJSON struct {
+	Base  json.RawMessage `json:"base"`
+	Value json.RawMessage `json:"value"`
+	Group string          `json:"group"`
+}
+
+// receiptJSON is what a write came to: what was read just before, what was sent, what the service holds now.
+type receiptJSON struct {
+	At     time.Time                  `json:"at"`
+	Before map[string]json.RawMessage `json:"before"`
+	Sent   map[string]json.RawMessage `json:"sent"`
+	Stored map[string]json.RawMessage `json:"stored"`
+	Words  string                     `json:"words"`
+}
+
 func (s *Server) listItems(c echo.Context) error {
 	ctx, by := ctxOf(c), actor(c)
+	form, err := formOf(c)
+	if err != nil {
+		return err
+	}
 	limit, err := limitOf(c)
 	if err != nil {
 		return err
 	}
-	f := store.ItemsFilter{Op: c.QueryParam("op"), State: c.QueryParam("state"), Table: c.QueryParam("table"), Limit: limit}
+	f := store.ItemsFilter{Op: c.QueryParam("op"), State: c.QueryParam("state"), Table: c.QueryParam("table"), Group: c.QueryParam("group"), Limit: limit}
 	if v := c.QueryParam("after"); v != "" {
 		if f.After, err = itemID(v); err != nil {
-			return err
+			return badMark()
 		}
 	}
-	if _, err := s.store.PlanByID(ctx, by, c.Param("snapshot"), c.Param("plan")); err != nil {
-		return err
-	}
-	items, next, err := s.store.Items(ctx, by, c.Param("snapshot"), c.Param("plan"), f)
+	sn, err := s.store.SnapshotByID(ctx, by, c.Param("snapshot"))
 	if err != nil {
 		return err
 	}
-	columns, err := s.columnsByNumber(ctx, by, c.Param("snapshot"))
+	if _, err := s.store.PlanByID(ctx, by, sn.ID, c.Param("plan")); err != nil {
+		return err
+	}
+	items, last, err := s.store.Items(ctx, by, sn.ID, c.Param("plan"), f)
 	if err != nil {
 		return err
 	}
-	out := []map[string]any{}
-	for _, it := range items {
-		out = append(out, itemOut(it, columns))
+	var next *string
+	if last != 0 {
+		next = orNull(itemName(last))
 	}
-	res := list{Items: out}
-	if next != 0 {
-		res.Next = "itm_" + itoa(int(next))
-	}
-	return c.JSON(http.StatusOK, res)
-}
-
-func (s *Server) columnsByNumber(ctx context.Context, by core.Actor, snapshot string) (map[int]core.Column, error) {
-	sn, err := s.store.SnapshotByID(ctx, by, snapshot)
-	if err != nil {
-		return nil, err
-	}
-	out := map[int]core.Column{}
+	byID := map[string]store.Table{}
 	for _, t := range sn.Tables {
-		for _, c := range t.Columns {
-			out[c.Number] = c
-		}
+		byID[t.ID] = t
 	}
-	return out, nil
+	return answerList(c, items, next, func(it store.Item) itemJSON { return form.itemOut(byID[it.Table], it) })
 }
 
-func itemOut(it store.Item, columns map[int]core.Column) map[string]any {
-	fields := map[string]any{}
-	for n, f := range it.Fields {
-		c := columns[n]
-		fields[c.Slug] = map[string]any{"base": apiValue(c, f.Base), "value": apiValue(c, f.Value)}
+func itemName(id int64) string { return "itm_" + strconv.FormatInt(id, 10) }
+
+func (f valueForm) itemOut(t store.Table, it store.Item) itemJSON {
+	out := itemJSON{ID: itemName(it.ID), Table: it.Table, Record: it.Record, RemoteID: orNull(it.RemoteID), Op: it.Op, State: it.State, Reason: it.Reason,
+		Title: it.Title, Fields: map[string]itemFieldJSON{}}
+	for n, field := range it.Fields {
+		col, _ := t.Column(n)
+		out.Fields[col.Slug] = itemFieldJSON{Base: f.canonical(col, field.Base), Value: f.canonical(col, field.Value), Group: it.Groups[n]}
 	}
-	out := map[string]any{"id": "itm_" + itoa(int(it.ID)), "table": it.Table, "record": it.Record, "remote_id": it.RemoteID, "op": it.Op, "state": it.State,
-		"reason": it.Reason, "title": it.Title, "fields": fields}
-	if it.Receipt != nil {
-		out["receipt"] = map[string]any{"at": it.Receipt.At, "before": bySlug(it.Receipt.Before, columns), "sent": bySlug(it.Receipt.Sent, columns),
-			"stored": bySlug(it.Receipt.Stored, columns), "words": it.Receipt.Words}
+	if r := it.Receipt; r != nil {
+		out.Receipt = &receiptJSON{At: r.At.UTC(), Before: f.bySlug(t, r.Before), Sent: f.bySlug(t, r.Sent), Stored: f.bySlug(t, r.Stored), Words: r.Words}
 	}
 	return out
 }
 
-func bySlug(m map[string]json.RawMessage, columns map[int]core.Column) map[string]json.RawMessage {
-	out := map[string]json.RawMessage{}
-	for k, v := range m {
-		var n int
-		if json.Unmarshal([]byte(k), &n) == nil {
-			c := columns[n]
-			out[c.Slug] = apiValue(c, v)
-		}
-	}
-	return out
-}
-
+// itemsBody takes items in or leaves them out; those given in where must all hold.
 type itemsBody struct {
-	Where struct {
-		IDs   []string `json:"ids"`
-		Op    string   `json:"op"`
-		Table string   `json:"table"`
-	} `json:"where"`
-	Included bool `json:"included"`
+	Where    itemsWhereBody `json:"where"`
+	Included *bool          `json:"included"`
+}
+
+type itemsWhereBody struct {
+	IDs     []string `json:"ids"` // of items
+	Records []int64  `json:"records"`
+	Op      string   `json:"op" enum:"create,update,delete"`
+	Table   string   `json:"table"`
+	Group   string   `json:"group"`
+	Filter  string   `json:"filter"` // over the table's records; "true" is every item
+}
+
+func (b itemsWhereBody) where() (store.ItemsWhere, error) {
+	w := store.ItemsWhere{Op: b.Op, Table: b.Table, Records: b.Records, Group: b.Group, Filter: b.Filter}
+	if b.IDs != nil {
+		w.Items = []int64{} // an empty list chooses nothing
+	}
+	for i, v := range b.IDs {
+		n, err := itemID(v)
+		if err != nil {
+			return w, core.FieldErrorf("/where/ids/"+itoa(i), "There is no item %s.", v)
+		}
+		w.Items = append(w.Items, n)
+	}
+	if w.Op == "" && w.Table == "" && w.Group == "" && w.Filter == "" && w.Items == nil && w.Records == nil {
+		return w, core.FieldErrorf("/where", "Say which items: an empty “where” is refused. {\"filter\": \"true\"} is all of them.")
+	}
+	return w, nil
 }
 
 func (s *Server) patchItems(c echo.Context) error {
@@ -162,18 +211,14 @@ func (s *Server) patchItems(c echo.Context) error {
 	if err := readJSON(c, &body); err != nil {
 		return err
 	}
-	w := store.ItemsWhere{Op: body.Where.Op, Table: body.Where.Table}
-	for _, v := range body.Where.IDs {
-		n, err := itemID(v)
-		if err != nil {
-			return core.FieldErrorf("/where/ids", "There is no item %s.", v)
-		}
-		w.Items = append(w.Items, n)
+	if body.Included == nil {
+		return core.FieldErrorf("/included", "Say whether they are included.")
 	}
-	if w.Op == "" && w.Table == "" && w.Items == nil {
-		return core.FieldErrorf("/where", "Say which items.")
+	w, err := body.Where.where()
+	if err != nil {
+		return err
 	}
-	p, err := s.store.TickItems(ctxOf(c), actor(c), c.Param("snapshot"), c.Param("plan"), w, body.Included)
+	p, err := s.store.TickItems(ctxOf(c), actor(c), c.Param("snapshot"), c.Param("plan"), w, *body.Included)
 	if err != nil {
 		return err
 	}
@@ -197,7 +242,7 @@ func (s *Server) postPublish(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.JSON(http.StatusAccepted, map[string]any{"job": jobOut(j)})
+	return c.JSON(http.StatusAccepted, jobMadeJSON{jobOut(j)})
 }
 
 func (s *Server) postRetry(c echo.Context) error {
@@ -205,7 +250,7 @@ func (s *Server) postRetry(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.JSON(http.StatusAccepted, map[string]any{"job": jobOut(j)})
+	return c.JSON(http.StatusAccepted, jobMadeJSON{jobOut(j)})
 }
 
 type revertBody struct {
@@ -253,15 +298,19 @@ func (s *Server) partOf(c echo.Context, body revertBody) (store.Where, error) {
 	return part, nil
 }
 
-func revertOut(r store.Reverted) map[string]any {
-	if r.Left == nil {
-		r.Left = []store.Refusal{}
-	}
-	return map[string]any{"plan": planOut(r.Plan), "left": r.Left, "more_left": r.MoreLeft}
+// revertedJSON is the inverse plan, with what was left out of it since it was changed meanwhile.
+type revertedJSON struct {
+	Plan     planJSON        `json:"plan"`
+	Left     []store.Refusal `json:"left"`
+	MoreLeft int64           `json:"more_left"`
+}
+
+func revertOut(r store.Reverted) revertedJSON {
+	return revertedJSON{Plan: planOut(r.Plan), Left: append([]store.Refusal{}, r.Left...), MoreLeft: r.MoreLeft}
 }
 
 type settleItemBody struct {
-	As       string `json:"as"`
+	As       string `json:"as" enum:"published,not_sent"`
 	RemoteID string `json:"remote_id"`
 }
 
@@ -283,7 +332,7 @@ func (s *Server) postSettleItem(c echo.Context) error {
 type jobJSON struct {
 	ID         string          `json:"id"`
 	Kind       string          `json:"kind"`
-	State      string          `json:"state"`
+	State      string          `json:"state" enum:"queued,running,waiting,done,failed,cancelled"`
 	Label      string          `json:"label"`
 	Snapshot   string          `json:"snapshot,omitempty"`
 	WaitingFor string          `json:"waiting_for,omitempty"`
@@ -310,15 +359,11 @@ func (s *Server) listJobs(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	items := []jobJSON{}
-	for _, j := range jobs {
-		items = append(items, jobOut(j))
-	}
-	out := list{Items: items}
+	var next *string
 	if len(jobs) == limit {
-		out.Next = jobs[limit-1].ID
+		next = &jobs[limit-1].ID
 	}
-	return c.JSON(http.StatusOK, out)
+	return answerList(c, jobs, next, jobOut)
 }
 
 func (s *Server) getJob(c echo.Context) error {

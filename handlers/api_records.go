@@ -16,14 +16,16 @@ import (
 // suggestionID is the id of a suggestion: "sug_12". A plain number is taken too.
 type suggestionID int64
 
+const suggestionPrefix = "sug_"
+
 // MarshalJSON writes the id with its prefix.
 func (id suggestionID) MarshalJSON() ([]byte, error) {
-	return []byte(`"sug_` + strconv.FormatInt(int64(id), 10) + `"`), nil
+	return []byte(`"` + suggestionPrefix + strconv.FormatInt(int64(id), 10) + `"`), nil
 }
 
 // UnmarshalJSON reads an id.
 func (id *suggestionID) UnmarshalJSON(raw []byte) error {
-	n, err := strconv.ParseInt(strings.TrimPrefix(strings.Trim(string(raw), `"`), "sug_"), 10, 64)
+	n, err := strconv.ParseInt(strings.TrimPrefix(strings.Trim(string(raw), `"`), suggestionPrefix), 10, 64)
 	if err != nil || n < 1 {
 		return core.FieldErrorf("/where/ids", "There is no suggestion %s.", raw)
 	}
@@ -254,20 +256,15 @@ func (s *Server) getRecordHistory(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	limit, err := limitOf(c)
+	part, err := spanOf(c)
 	if err != nil {
 		return err
 	}
-	offset, err := offsetMark(c)
+	changes, err := s.store.RecordHistory(ctxOf(c), actor(c), t.Ref(), id, -1, store.Span{Offset: part.Offset, Limit: part.Limit + 1})
 	if err != nil {
 		return err
 	}
-	changes, err := s.store.RecordHistory(ctxOf(c), actor(c), t.Ref(), id, -1, offset+limit+1)
-	if err != nil {
-		return err
-	}
-	page, next := cutAtOffset(changes, offset, limit)
-	return answerList(c, page, next, func(ch store.Change) recordChangeJSON {
+	return answerSpan(c, changes, part, func(ch store.Change) recordChangeJSON {
 		return recordChangeJSON{Batch: batchName(ch.Batch.ID), Who: ch.Batch.Who, At: ch.Batch.When, Kind: ch.Batch.Kind, Label: ch.Batch.Label,
 			Column: slugOf(t, ch.Column), Before: f.change(t, ch.Column, ch.Before), After: f.change(t, ch.Column, ch.After), Reason: ch.Reason}
 	})
@@ -291,11 +288,7 @@ func (s *Server) getFacets(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	limit, err := limitOf(c)
-	if err != nil {
-		return err
-	}
-	offset, err := offsetMark(c)
+	part, err := spanOf(c)
 	if err != nil {
 		return err
 	}
@@ -303,10 +296,13 @@ func (s *Server) getFacets(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	facets, _, err := s.store.Facets(ctxOf(c), actor(c), t.Ref(), v, col.Number, c.QueryParam("search"), offset+limit+1)
+	facets, more, err := s.store.Facets(ctxOf(c), actor(c), t.Ref(), v, col.Number, c.QueryParam("search"), part)
 	if err != nil {
 		return err
 	}
-	page, next := cutAtOffset(facets, offset, limit)
-	return answerList(c, page, next, func(x store.Facet) facetJSON { return facetJSON{f.value(col, x.Value), x.Count} })
+	var next *string
+	if more {
+		next = nextSpan(part)
+	}
+	return answerList(c, facets, next, func(x store.Facet) facetJSON { return facetJSON{f.value(col, x.Value), x.Count} })
 }

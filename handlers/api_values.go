@@ -86,7 +86,3 @@ func slugOf(t store.Table, column int) string {
 	c, _ := t.Column(column)
 	return c.Slug
 }
-
-func apiValue(c core.Column, raw json.RawMessage) json.RawMessage {
-	return valueForm{}.canonical(c, raw)
-}

@@ -17,8 +17,8 @@ type viewJSON struct {
 	Name      string           `json:"name"`
 	Filter    string           `json:"filter"`
 	Find      string           `json:"find"`
-	Sort      string           `json:"sort"` // as a list of records takes it
-	Columns   []viewColumnJSON `json:"columns"`
+	Sort      string           `json:"sort"`                    // as a list of records takes it
+	Columns   []viewColumnJSON `json:"columns" nullable:"true"` // null: all, as the table has them
 	Frozen    int              `json:"frozen"`
 	CreatedBy string           `json:"created_by"`
 	CreatedAt time.Time        `json:"created_at"`

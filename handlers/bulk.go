@@ -24,7 +24,7 @@ func (s *Server) do(c echo.Context, b store.Bulk, answer func(res store.BulkResu
 }
 
 func accepted(c echo.Context, j store.Job) error {
-	return c.JSON(http.StatusAccepted, map[string]any{"job": jobOut(j)})
+	return c.JSON(http.StatusAccepted, jobMadeJSON{jobOut(j)})
 }
 
 // doAPI runs a command of the JSON API.

@@ -309,7 +309,7 @@ func (s *Server) showFacets(c echo.Context) error {
 	if !ok {
 		return core.FieldErrorf("/column", "There is no column %s.", c.QueryParam("column"))
 	}
-	list, more, err := s.store.Facets(ctx, by, t.Ref(), v, col.Number, c.QueryParam("search"), 50)
+	list, more, err := s.store.Facets(ctx, by, t.Ref(), v, col.Number, c.QueryParam("search"), store.First(50))
 	if err != nil {
 		return err
 	}

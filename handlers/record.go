@@ -59,7 +59,7 @@ func (s *Server) recordPanel(c echo.Context, t store.Table, id int64) (*views.Re
 	if len(rows) == 0 {
 		return nil, core.Errorf(core.NotFound, "This record is not there any more.")
 	}
-	changes, err := s.store.RecordHistory(ctx, by, t.Ref(), id, -1, historyLines)
+	changes, err := s.store.RecordHistory(ctx, by, t.Ref(), id, -1, store.First(historyLines))
 	if err != nil {
 		return nil, err
 	}

@@ -23,6 +23,7 @@ import (
 	"scratchpaper/internal/events"
 	"scratchpaper/internal/localdb/testdb"
 	"scratchpaper/internal/orgcheck"
+	"scratchpaper/jobs"
 	"scratchpaper/migrations"
 	"scratchpaper/store"
 )
@@ -35,6 +36,7 @@ type site struct {
 	service *url.URL
 	app     *Server
 	people  *people
+	rdb     redis.UniversalClient
 }
 
 // people are who requests can come from beside the local person: the one that the header X-As names.
@@ -108,14 +110,7 @@ func mustSite(t *testing.T) *site {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	serviceURL := testdb.URL(t)
-	if _, err := testdb.Pool(t, serviceURL).Exec(ctx, serviceTables); err != nil {
-		t.Fatal(err)
-	}
-	service, err := url.Parse(testdb.TCP(t, serviceURL))
-	if err != nil {
-		t.Fatal(err)
-	}
+	service := mustService(t, serviceTables)
 	quiet := slog.New(slog.DiscardHandler)
 	rdb := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr()})
 	t.Cleanup(func() { _ = rdb.Close() })
@@ -123,13 +118,56 @@ func mustSite(t *testing.T) *site {
 	go func() { _ = hub.Run(context.WithoutCancel(ctx)) }()
 	t.Cleanup(hub.Stop)
 	s := &site{by: core.Local(), service: service, store: store.New(store.Options{Pool: pool, Notifier: hub, Sealer: plainBox{}, Log: quiet}),
-		people: &people{known: map[string]core.Actor{}}}
+		people: &people{known: map[string]core.Actor{}}, rdb: rdb}
 	s.app = New(Deps{Store: s.store, Hub: hub, Connectors: []connectors.Connector{postgres.New()},
-		Dial: (&net.Dialer{}).DialContext, Identify: s.people.identify, Log: quiet, Config: Config{Dev: true}})
+		Dial: (&net.Dialer{}).DialContext, Identify: s.people.identify, Sample: s.sample(t), Log: quiet, Config: Config{Dev: true}})
 	s.Server = httptest.NewServer(s.app)
 	t.Cleanup(func() { hub.StopStreams(); s.Close() })
 	s.Client().CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return s
+}
+
+// mustService makes a database that the app connects to as a service.
+func mustService(t *testing.T, sql string) *url.URL {
+	t.Helper()
+	address := testdb.URL(t)
+	if _, err := testdb.Pool(t, address).Exec(t.Context(), sql); err != nil {
+		t.Fatal(err)
+	}
+	service, err := url.Parse(testdb.TCP(t, address))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return service
+}
+
+// sample makes the sample's database when it is asked for.
+func (s *site) sample(t *testing.T) func(ctx context.Context) (store.NewConnection, error) {
+	return func(context.Context) (store.NewConnection, error) {
+		v := settingsOf(mustService(t, `create table places (id int primary key, name text not null); insert into places values (1, 'Paris'), (2, 'Oslo')`))
+		secret := v["password"]
+		delete(v, "password")
+		return store.NewConnection{Connector: "postgres", Name: "Sample database", Settings: v, Secrets: map[string]string{"password": secret}}, nil
+	}
+}
+
+// settingsOf are the settings of a connection to a service.
+func settingsOf(service *url.URL) map[string]string {
+	password, _ := service.User.Password()
+	return map[string]string{"host": service.Hostname(), "port": service.Port(), "database": strings.TrimPrefix(service.Path, "/"), "user": service.User.Username(),
+		"password": password, "sslmode": "disable"}
+}
+
+// mustWork starts workers.
+func (s *site) mustWork(t *testing.T) {
+	t.Helper()
+	r := jobs.New(jobs.Options{Store: s.store, Redis: s.rdb, Dial: (&net.Dialer{}).DialContext, Settings: s.app.storedSettings, Timings: jobs.DefaultTimings().Scaled(4 * time.Second),
+		Workers: 2, Log: slog.New(slog.DiscardHandler)})
+	if err := r.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s.store.SetWaker(r.Wake)
+	t.Cleanup(r.Stop)
 }
 
 // answer is what a browser got.

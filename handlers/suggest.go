@@ -98,7 +98,7 @@ func (s *Server) showSuggestionGroups(c echo.Context) error {
 		return err
 	}
 	w := store.Where{Filter: c.QueryParam("filter"), Find: c.QueryParam("find"), Columns: cols}
-	groups, err := s.store.SuggestionGroups(ctx, by, t.Ref(), w, mostGroups)
+	groups, err := s.store.SuggestionGroups(ctx, by, t.Ref(), w, store.First(mostGroups))
 	if err != nil {
 		return err
 	}

@@ -302,7 +302,7 @@ func TestReplaceTakesNoTextAsAPattern(t *testing.T) {
 	if err != nil || res.Cells != 2 {
 		t.Fatalf("suggest: %+v %v", res, err)
 	}
-	groups, err := k.SuggestionGroups(ctx, k.by, k.t.Ref(), Where{}, 10)
+	groups, err := k.SuggestionGroups(ctx, k.by, k.t.Ref(), Where{}, First(10))
 	if err != nil || len(groups) == 0 {
 		t.Fatalf("groups: %+v %v", groups, err)
 	}

@@ -42,6 +42,9 @@ func (s *Store) StartImportInto(ctx context.Context, by core.Actor, ref TableRef
 	if err := by.Require(core.Editor); err != nil {
 		return Job{}, err
 	}
+	if job, done, err := s.doneJob(ctx, by); err != nil || done {
+		return job, err
+	}
 	t, err := s.TableByID(ctx, by, ref)
 	if err != nil {
 		return Job{}, err
@@ -57,7 +60,19 @@ func (s *Store) StartImportInto(ctx context.Context, by core.Actor, ref TableRef
 	if err != nil {
 		return Job{}, fmt.Errorf("job args: %w", err)
 	}
-	return s.Enqueue(ctx, by, NewJob{Kind: "import", Snapshot: t.Snapshot, Label: "Import " + u.Name + " into " + t.Title, Args: args})
+	var job Job
+	err = s.tx(atPoint(ctx, "job.new"), by, func(tx pgx.Tx) (err error) {
+		if job, err = s.EnqueueTx(ctx, tx, by, NewJob{Kind: "import", Snapshot: t.Snapshot, Label: "Import " + u.Name + " into " + t.Title, Args: args}); err != nil {
+			return err
+		}
+		return keepDone(ctx, tx, by, "job", job.ID)
+	})
+	if err != nil {
+		return Job{}, err
+	}
+	s.Wake(ctx, job.ID)
+	s.hintJob(ctx, job)
+	return job, nil
 }
 
 func (n ImportInto) check(t Table) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"scratchpaper/internal/core"
+	"scratchpaper/internal/expr"
 )
 
 // Plan is what a publish would send, frozen.
@@ -54,6 +56,7 @@ type Item struct {
 	Merged   bool
 	SentAt   *time.Time
 	Receipt  *Receipt
+	Groups   map[int]string // in lists, of updates, by column number: equal changes of a column have one
 }
 
 // FieldChange is a field of an item: what the service is expected to hold, and what it is to hold. Canonical.
@@ -286,7 +289,8 @@ func (s *Store) planTx(ctx context.Context, q querier, snap Snapshot, id string)
 // ItemsFilter narrows Items; empty fields do not.
 type ItemsFilter struct {
 	Op, State, Table string
-	Conflict         *bool // those in conflict, also where that left them out; or those that are not
+	Group            string // of one of its fields
+	Conflict         *bool  // those in conflict, also where that left them out; or those that are not
 	After            int64
 	Limit            int // 0 is 100
 }
@@ -300,9 +304,24 @@ func itemsFrom(schema string) string {
 
 func scanItem(row pgx.CollectableRow) (Item, error) {
 	var it Item
-	err := row.Scan(&it.ID, &it.Table, &it.Record, &it.RemoteID, &it.Op, &it.State, &it.Reason, &it.Fields, &it.Version, &it.Title, &it.Token, &it.Attempts,
-		&it.Merged, &it.SentAt, &it.Receipt)
+	err := row.Scan(it.dest()...)
 	return it, err
+}
+
+// dest gives where the item's columns go, in the order of itemColumns.
+func (it *Item) dest() []any {
+	return []any{&it.ID, &it.Table, &it.Record, &it.RemoteID, &it.Op, &it.State, &it.Reason, &it.Fields, &it.Version, &it.Title, &it.Token, &it.Attempts,
+		&it.Merged, &it.SentAt, &it.Receipt}
+}
+
+// changeGroup is the SQL of the group of a field's change, of its column number and [base, value].
+func changeGroup(key, value string) string {
+	return "(" + key + " || ':' || left(md5((" + value + ")::text), 16))"
+}
+
+// inGroup is a condition on i: one of its fields is in the group that an argument names; of "" it holds.
+func inGroup(arg string) string {
+	return "(" + arg + " = '' or exists (select 1 from jsonb_each(i.fields) e where i.op = 'update' and " + changeGroup("e.key", "e.value") + " = " + arg + "))"
 }
 
 // Items lists a plan's items by id. next is 0 at the end. Codes: NotFound.
@@ -314,13 +333,18 @@ func (s *Store) Items(ctx context.Context, by core.Actor, snapshot, plan string,
 	if f.Limit == 0 {
 		f.Limit = 100
 	}
-	rows, err := s.pool.Query(ctx, "select "+itemColumns+itemsFrom(snap.Schema)+`where i.plan = $1 and i.id > $2 and ($3 = '' or i.op = $3)
+	rows, err := s.pool.Query(ctx, "select "+itemColumns+", (select jsonb_object_agg(e.key, "+changeGroup("e.key", "e.value")+") from jsonb_each(i.fields) e where i.op = 'update')"+
+		itemsFrom(snap.Schema)+`where i.plan = $1 and i.id > $2 and ($3 = '' or i.op = $3)
 		and ($4 = '' or i.state = $4) and ($5 = '' or i.table_id = $5) and ($6::boolean is null or $6 = (i.state = 'conflict' or i.state = 'left_out' and i.reason = 'conflict'))
-		order by i.id limit $7`, dynamic, plan, f.After, f.Op, f.State, f.Table, f.Conflict, f.Limit+1)
+		and `+inGroup("$8")+` order by i.id limit $7`, dynamic, plan, f.After, f.Op, f.State, f.Table, f.Conflict, f.Limit+1, f.Group)
 	if err != nil {
 		return nil, 0, fmt.Errorf("items: %w", err)
 	}
-	list, err = pgx.CollectRows(rows, scanItem)
+	list, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (Item, error) {
+		var it Item
+		err := row.Scan(append(it.dest(), &it.Groups)...)
+		return it, err
+	})
 	if len(list) > f.Limit {
 		list = list[:f.Limit]
 		next = list[f.Limit-1].ID
@@ -364,9 +388,12 @@ func (s *Store) PlanGroups(ctx context.Context, by core.Actor, snapshot, plan st
 
 // ItemsWhere chooses items of a plan; those given must all hold.
 type ItemsWhere struct {
-	Items       []int64
+	Items       []int64 // nil does not narrow
+	Records     []int64 // nil does not narrow
 	Op          string
 	Table       string
+	Group       string // of one of the fields
+	Filter      string // over the table's records; "true" holds for each
 	Column      int
 	Base, Value json.RawMessage
 }
@@ -390,17 +417,19 @@ func (s *Store) TickItems(ctx context.Context, by core.Actor, snapshot, plan str
 		if p, err = s.draftTx(ctx, tx, snap, plan); err != nil {
 			return err
 		}
-		if w.Items == nil {
-			w.Items = []int64{}
-		}
 		var column any
 		if w.Column != 0 {
 			column = strconv.Itoa(w.Column)
 		}
-		_, err := tx.Exec(ctx, `update `+ident(snap.Schema, "_publish_items")+` i set state = $2, reason = $3 where i.plan = $1 and i.state = $4 and i.reason = $5
-			and (cardinality($6::bigint[]) = 0 or i.id = any($6)) and ($7 = '' or i.op = $7) and ($8 = '' or i.table_id = $8)
-			and ($9::text is null or i.fields -> $9 = jsonb_build_array($10::text::jsonb, $11::text::jsonb))`,
-			dynamic, plan, to, reason, from, old, w.Items, w.Op, w.Table, column, textOr(w.Base), textOr(w.Value))
+		args := []any{plan, to, reason, from, old, w.Items, w.Op, w.Table, column, textOr(w.Base), textOr(w.Value), w.Records, w.Group}
+		cond, err := w.filterSQL(snap, p, &args)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `update `+ident(snap.Schema, "_publish_items")+` i set state = $2, reason = $3 where i.plan = $1 and i.state = $4 and i.reason = $5
+			and ($6::bigint[] is null or i.id = any($6)) and ($7 = '' or i.op = $7) and ($8 = '' or i.table_id = $8)
+			and ($9::text is null or i.fields -> $9 = jsonb_build_array($10::text::jsonb, $11::text::jsonb))
+			and ($12::bigint[] is null or i.record = any($12)) and `+inGroup("$13")+cond, append([]any{dynamic}, args...)...)
 		if err != nil {
 			return fmt.Errorf("tick items: %w", err)
 		}
@@ -408,6 +437,33 @@ func (s *Store) TickItems(ctx context.Context, by core.Actor, snapshot, plan str
 		return err
 	})
 	return p, err
+}
+
+// filterSQL gives the condition on i of a filter over records, which is about one table.
+func (w ItemsWhere) filterSQL(snap Snapshot, p Plan, args *[]any) (string, error) {
+	if w.Filter == "" || w.Filter == "true" {
+		return "", nil
+	}
+	table := w.Table
+	if table == "" && len(p.Tables) == 1 {
+		table = p.Tables[0]
+	}
+	at := slices.IndexFunc(snap.Tables, func(t Table) bool { return t.ID == table })
+	if at < 0 {
+		return "", core.FieldErrorf("/where/table", "Say which table the filter is about.")
+	}
+	t := snap.Tables[at]
+	compiled, err := expr.CompileFilter(w.Filter, t.Columns) // over deleted records too
+	if err != nil {
+		return "", core.FieldErrorf("/where/filter", "%s", core.SentenceOf(err))
+	}
+	b := &expr.Builder{Schema: t.Schema, Args: *args}
+	cond, err := compiled.SQL(b)
+	if err != nil {
+		return "", err
+	}
+	*args = append(b.Args, t.ID)
+	return " and i.table_id = $" + strconv.Itoa(len(*args)) + " and exists (select 1 from " + dataTable(t) + " r where r._id = i.record and " + cond + ")", nil
 }
 
 // textOr gives JSON as a text; nothing is null.

@@ -206,7 +206,7 @@ type Facet struct {
 
 // Facets gives the distinct values of a column under a view, the most frequent first; more says that there are others.
 // Codes: NotFound, Invalid.
-func (s *Store) Facets(ctx context.Context, by core.Actor, ref TableRef, v View, column int, search string, limit int) (list []Facet, more bool, err error) {
+func (s *Store) Facets(ctx context.Context, by core.Actor, ref TableRef, v View, column int, search string, part Span) (list []Facet, more bool, err error) {
 	t, err := s.TableByID(ctx, by, ref)
 	if err != nil {
 		return nil, false, err
@@ -224,9 +224,9 @@ func (s *Store) Facets(ctx context.Context, by core.Actor, ref TableRef, v View,
 		args = append(args, "%"+likeEscape(search)+"%")
 		where += " and r." + ident(c.Physical) + "::text collate \"und-x-icu\" ilike $" + strconv.Itoa(len(args))
 	}
-	args = append(args, limit+1)
+	args = append(args, part.Limit+1, part.Offset)
 	rows, err := s.pool.Query(ctx, "select "+canonicalExpr(c, "r")+" as v, count(*) from "+dataTable(t)+" r where r._state in (0, 1) and "+where+
-		" group by 1 order by 2 desc, 1 limit $"+strconv.Itoa(len(args)), append([]any{dynamic}, args...)...)
+		" group by 1 order by 2 desc, 1 limit $"+strconv.Itoa(len(args)-1)+" offset $"+strconv.Itoa(len(args)), append([]any{dynamic}, args...)...)
 	if err != nil {
 		return nil, false, fmt.Errorf("facets: %w", err)
 	}
@@ -240,8 +240,8 @@ func (s *Store) Facets(ctx context.Context, by core.Actor, ref TableRef, v View,
 		f.Value, err = core.FromCanonical(c.Type, raw)
 		return f, err
 	})
-	if len(list) > limit {
-		return list[:limit], true, err
+	if len(list) > part.Limit {
+		return list[:part.Limit], true, err
 	}
 	return list, false, mapError(err)
 }

@@ -323,7 +323,7 @@ func undoable(kind string) bool {
 }
 
 // RecordHistory gives who changed what of a record, newest first; column -1 is all. Codes: NotFound.
-func (s *Store) RecordHistory(ctx context.Context, by core.Actor, ref TableRef, record int64, column, limit int) ([]Change, error) {
+func (s *Store) RecordHistory(ctx context.Context, by core.Actor, ref TableRef, record int64, column int, part Span) ([]Change, error) {
 	t, err := s.TableByID(ctx, by, ref)
 	if err != nil {
 		return nil, err
@@ -332,7 +332,7 @@ func (s *Store) RecordHistory(ctx context.Context, by core.Actor, ref TableRef, 
 		select b.id, b.who, b.person_id, b.at, b.kind, b.label, c.col, c.before, c.after, coalesce(c.source, 0), coalesce(c.reason, '')
 		from `+companion(t, "_changes")+` c join `+companion(t, "_batches")+` b on b.id = c.batch
 		where c.row = $1 and ($2 < 0 or c.col = $2)
-		order by c.batch desc limit $3`, dynamic, record, column, limit)
+		order by c.batch desc, c.col limit $3 offset $4`, dynamic, record, column, part.Limit, part.Offset)
 	if err != nil {
 		return nil, fmt.Errorf("record history: %w", err)
 	}

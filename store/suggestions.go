@@ -52,7 +52,7 @@ type Group struct {
 }
 
 // SuggestionGroups gives equal changes together, the largest first. Codes: NotFound, Invalid.
-func (s *Store) SuggestionGroups(ctx context.Context, by core.Actor, ref TableRef, w Where, limit int) ([]Group, error) {
+func (s *Store) SuggestionGroups(ctx context.Context, by core.Actor, ref TableRef, w Where, part Span) ([]Group, error) {
 	if w.Empty() {
 		w.Filter = "true"
 	}
@@ -62,14 +62,14 @@ func (s *Store) SuggestionGroups(ctx context.Context, by core.Actor, ref TableRe
 		if err != nil {
 			return err
 		}
-		args := []any{limit}
+		args := []any{part.Limit, part.Offset}
 		cond, err := s.suggestionsSQL(ctx, tx, by, t, w, &args)
 		if err != nil {
 			return err
 		}
 		rows, err := tx.Query(ctx, `select g.col, g.kind, g.edit, g.n, s.before, s.after from
 			(select s.col, s.kind, s.edit, count(*) as n, min(s.id) as id from `+companion(t, "_suggestions")+` s where `+cond+`
-				group by s.col, s.kind, s.edit order by n desc, id limit $1) g
+				group by s.col, s.kind, s.edit order by n desc, id limit $1 offset $2) g
 			join `+companion(t, "_suggestions")+` s on s.id = g.id order by g.n desc, g.id`, append([]any{dynamic}, args...)...)
 		if err != nil {
 			return fmt.Errorf("groups: %w", err)

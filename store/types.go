@@ -118,6 +118,12 @@ type SortKey struct {
 	Descending bool `json:"descending,omitempty"`
 }
 
+// Span is a part of a list that is paged by position.
+type Span struct{ Offset, Limit int }
+
+// First is the beginning of a list.
+func First(limit int) Span { return Span{Limit: limit} }
+
 // Row is a record as a window shows it. Values, Cut are in the order of the asked columns.
 type Row struct {
 	ID             int64
