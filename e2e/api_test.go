@@ -36,8 +36,7 @@ func TestOtherOriginsAndHostsAreRefused(t *testing.T) {
 // TestAnExportChangesNothingAndDefusesFormulas exports with a text that a spreadsheet takes for a formula.
 func TestAnExportChangesNothingAndDefusesFormulas(t *testing.T) {
 	t.Parallel()
-	a := mustApp(t)
-	_, places := a.sampleSnapshot()
+	a, _, places := mustSample(t)
 	id := number(a.call("GET", places+"/records?limit=1", nil, 200), "items", 0, "id")
 	a.call("POST", places+"/changes", object{"changes": []object{{"op": "set", "record": id, "values": object{"name": "=1+2"}}}}, 200)
 	before := a.call("GET", places, nil, 200)

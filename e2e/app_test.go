@@ -25,7 +25,7 @@ import (
 	"scratchpaper/e2e/program"
 )
 
-func TestMain(m *testing.M) { program.Main(m) }
+func TestMain(m *testing.M) { program.Main(m, func() { os.RemoveAll(prepared.root) }) }
 
 // app is a running program. It can be killed and started again on the same data.
 type app struct {
@@ -39,27 +39,25 @@ type app struct {
 	mu   sync.Mutex
 }
 
+// mustApp starts an app that nobody has used yet.
 func mustApp(t *testing.T, env ...string) *app {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "scratchpaper-data-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	// As root the database runs as somebody else, who has to come through.
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	a := &app{t: t, data: dir, log: &bytes.Buffer{}}
+	a := appIn(t, copiedFolder(t, "empty"))
+	a.start(env...)
+	return a
+}
+
+// appIn is an app on a data folder, not started. It is stopped with the test, and says what it logged when that failed.
+func appIn(t *testing.T, data string) *app {
+	a := &app{t: t, data: data, log: &bytes.Buffer{}}
 	t.Cleanup(func() {
 		a.stop()
 		if t.Failed() {
 			a.mu.Lock()
+			defer a.mu.Unlock()
 			t.Logf("the app's log:\n%s", a.log.String())
-			a.mu.Unlock()
 		}
-		os.RemoveAll(dir)
 	})
-	a.start(env...)
 	return a
 }
 
@@ -126,8 +124,11 @@ func (a *app) follow(out io.Reader, ready, dead chan struct{}) {
 	close(dead)
 }
 
-// stop ends the program as a person would.
+// stop ends the program as a person would, if it runs.
 func (a *app) stop() {
+	if a.cmd == nil {
+		return
+	}
 	_ = a.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-a.dead:

@@ -53,10 +53,9 @@ func (b tab) accessible(axe, name, address string) {
 // refuses, through its pages: the plan, its end with receipts and failures, its job, the history, the conflicts in the grid.
 func TestThePagesOfAPublishCanBeReadByEverybody(t *testing.T) {
 	t.Parallel()
-	a := mustApp(t)
+	a, snapshot, places := mustSample(t)
 	b := mustTab(t, 1440, 900)
 	axe := mustAxe(t)
-	snapshot, places := a.sampleSnapshot()
 	a.changedPlaces(snapshot, places)
 	conn := a.service()
 	record := a.call("GET", places+"/records?limit=1", nil, 200)

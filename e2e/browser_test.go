@@ -132,7 +132,8 @@ const firstRow = `#grid [role="row"][data-pos="0"]`
 // after the publish and after the revert.
 func TestTheMainJobInTheBrowser(t *testing.T) {
 	t.Parallel()
-	a := mustApp(t)
+	a := notStarted(t)
+	a.start()
 	b := mustTab(t, 1440, 900)
 
 	b.open(a.url)

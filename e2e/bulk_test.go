@@ -57,8 +57,7 @@ func TestKilledInTheMiddleOfATransform(t *testing.T) {
 	t.Parallel()
 	for _, point := range []string{"transform.applied", "transform.committed"} {
 		t.Run(strings.ReplaceAll(point, ".", " "), func(t *testing.T) {
-			a := mustApp(t)
-			snapshot, places := a.sampleSnapshot()
+			a, snapshot, places := mustSample(t)
 			job := a.killedAt(point, func() object {
 				return a.call("POST", places+"/transforms", object{"transform": "replace", "where": object{"filter": "true"}, "options": object{"find": "a", "replace": "ä"}}, 202)
 			})
@@ -80,8 +79,7 @@ func TestKilledInTheMiddleOfALargeAccept(t *testing.T) {
 	t.Parallel()
 	for _, point := range []string{"accept.applied", "accept.committed"} {
 		t.Run(strings.ReplaceAll(point, ".", " "), func(t *testing.T) {
-			a := mustApp(t)
-			snapshot, places := a.sampleSnapshot()
+			a, snapshot, places := mustSample(t)
 			open := a.suggestMany(places)
 			job := a.killedAt(point, func() object {
 				return a.call("POST", places+"/suggestions/accept", object{"where": object{"filter": "true"}}, 202)
@@ -110,8 +108,7 @@ func TestKilledInTheMiddleOfALargeAccept(t *testing.T) {
 // TestAStopInTheMiddleOfALargeAcceptRollsBackAndTheNextStartDoesIt stops the app as a person would.
 func TestAStopInTheMiddleOfALargeAcceptRollsBackAndTheNextStartDoesIt(t *testing.T) {
 	t.Parallel()
-	a := mustApp(t)
-	snapshot, places := a.sampleSnapshot()
+	a, snapshot, places := mustSample(t)
 	a.suggestMany(places)
 	job := text(a.call("POST", places+"/suggestions/accept", object{"where": object{"filter": "true"}}, 202), "job", "id")
 	a.eventually("the accept is running", 30*time.Second, func() bool { return text(a.call("GET", "/jobs/"+job, nil, 200), "state") != "queued" })

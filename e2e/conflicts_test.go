@@ -123,8 +123,7 @@ func (a *app) with(conn *pgx.Conn, row, values string) string {
 // the conflicts are settled in each way and published, and the service and the snapshot hold the same.
 func TestConflictsWithAnotherClientOfTheService(t *testing.T) {
 	t.Parallel()
-	a := mustApp(t)
-	snapshot, places := a.sampleSnapshot()
+	a, snapshot, places := mustSample(t)
 	conn := a.service()
 	m := a.meetPlaces(places, 20)
 	sameCell, otherCell, goneThere, bothCells, untouched, sameValue := m[0:3], m[3], m[4:6], m[6:8], m[8], m[9]

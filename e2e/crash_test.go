@@ -36,8 +36,7 @@ func TestKilledInTheMiddleOfAPublish(t *testing.T) {
 	t.Parallel()
 	for _, point := range []string{"publish.claim:1", "publish.sending:1", "publish.acted:1", "publish.outcome:2"} {
 		t.Run(strings.NewReplacer(".", " ", ":", " ").Replace(point), func(t *testing.T) {
-			a := mustApp(t)
-			snapshot, places := a.sampleSnapshot()
+			a, snapshot, places := mustSample(t)
 			before := a.places()
 			plan := a.changedPlaces(snapshot, places)
 			a.stop()
@@ -96,8 +95,7 @@ func TestKilledInTheMiddleOfADownload(t *testing.T) {
 // TestKilledRightAfterAnAcceptWasAcknowledged keeps every edit.
 func TestKilledRightAfterAnAcceptWasAcknowledged(t *testing.T) {
 	t.Parallel()
-	a := mustApp(t)
-	_, places := a.sampleSnapshot()
+	a, _, places := mustSample(t)
 	made := a.transform(places, "Saint", "St", "name")
 	accepted := a.call("POST", places+"/suggestions/accept", object{"where": object{"filter": "true"}}, 200)
 	if number(made, "cells") == 0 || number(made, "cells") != number(accepted, "cells") {

@@ -48,18 +48,12 @@ func (a *app) refused(name string, env ...string) string {
 	return string(out)
 }
 
-// notStarted is an app that has a data folder and nothing else.
+// notStarted is an app that has an empty data folder and nothing else.
 func notStarted(t *testing.T) *app {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "scratchpaper-data-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	dir := publicFolder(t, "scratchpaper-data-")
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	return &app{t: t, data: dir, log: &bytes.Buffer{}}
+	return appIn(t, dir)
 }
 
 func freePort(t *testing.T) string {

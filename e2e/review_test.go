@@ -31,8 +31,7 @@ func (a *app) page(path string) string {
 // in the grid, in the editor's list, and in a plan that deletes what others refer to.
 func TestReferencesAreShownByTheRecordsTheyNameAndDeletesByWhatTheyTakeAlong(t *testing.T) {
 	t.Parallel()
-	a := mustApp(t)
-	snapshot, places := a.sampleSnapshot()
+	a, snapshot, places := mustSample(t)
 	table := a.call("GET", places, nil, 200)
 	column := ""
 	for i, c := range field(table, "columns").([]any) {
@@ -64,9 +63,8 @@ func TestReferencesAreShownByTheRecordsTheyNameAndDeletesByWhatTheyTakeAlong(t *
 // deletes that were not ticked are left out and stay where they are.
 func TestAPublishBeginsWithAFewAndGoesOnWhenSomebodyLooked(t *testing.T) {
 	t.Parallel()
-	a := mustApp(t)
+	a, snapshot, places := mustSample(t)
 	b := mustTab(t, 1440, 900)
-	snapshot, places := a.sampleSnapshot()
 	before := a.places()
 	plan := a.changedPlaces(snapshot, places)
 	b.open(a.url + plan)

@@ -94,8 +94,7 @@ func TestTheAppGoesOnWhenItsDatabaseIsKilled(t *testing.T) {
 // TestAfterKill9OfAppAndDatabaseEveryEditIsThere kills both at once, again and again.
 func TestAfterKill9OfAppAndDatabaseEveryEditIsThere(t *testing.T) {
 	t.Parallel()
-	a := mustApp(t)
-	_, places := a.sampleSnapshot()
+	a, _, places := mustSample(t)
 	records := field(a.call("GET", places+"/records?limit=3", nil, 200), "items").([]any)
 	for round, r := range records {
 		a.call("POST", places+"/changes", rename(number(r, "id"), fmt.Sprint("Round ", round)), 200)

@@ -25,9 +25,12 @@ var Build = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// Main runs the tests of a package and removes the app.
-func Main(m *testing.M) {
+// Main runs the tests of a package, then what else is to be cleaned up, and removes the app.
+func Main(m *testing.M, after ...func()) {
 	code := m.Run()
+	for _, f := range after {
+		f()
+	}
 	if path, err := Build(); err == nil {
 		os.RemoveAll(filepath.Dir(path))
 	}
