@@ -292,3 +292,17 @@ func (a *app) post(path string, body object) (answer object) {
 	}
 	return answer
 }
+
+// TestAPageLoadsAnewWhenTheProgramIsStartedAgain is what make dev does to an open page.
+func TestAPageLoadsAnewWhenTheProgramIsStartedAgain(t *testing.T) {
+	t.Parallel()
+	env := []string{"DEV=true", "PORT=" + freePort(t)}
+	a := mustApp(t, env...)
+	b := mustTab(t, 1440, 900)
+	b.open(a.url)
+	b.until("the page knows which run it is of", "performance.getEntriesByType('resource').some(r => r.name.endsWith('/dev/run') && r.responseEnd > 0)")
+	b.until("the page is marked", "window.marked = true")
+	a.stop()
+	a.start(env...)
+	b.until("the page is loaded anew", "!window.marked && document.querySelector('#content')")
+}

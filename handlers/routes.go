@@ -59,12 +59,16 @@ func (s *Server) routes(e *echo.Echo) {
 	e.POST("/settings/theme", s.setTheme)
 	if s.config.Dev {
 		e.GET("/gallery", s.showComponents)
+		e.GET("/dev/run", s.devRun)
 	}
 
 	s.gridRoutes(e)
 	s.publishRoutes(e)
 	s.apiRoutes(e)
 }
+
+// devRun names this run of the program, so that a page notices that it has been built and started anew.
+func (s *Server) devRun(c echo.Context) error { return c.String(http.StatusOK, runID) }
 
 func (s *Server) healthz(c echo.Context) error { return c.String(http.StatusOK, "ok\n") }
 

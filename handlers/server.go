@@ -18,11 +18,14 @@ import (
 	"scratchpaper/store"
 )
 
+// runID is another one in each process.
+var runID = core.NewID("run")
+
 // Config is what the pages and their protection need to know of how the app was started.
 type Config struct {
 	Hosts     []string // host names, without port, that requests may name beside loopback ones
 	Version   string   // of the program, as shown
-	Dev       bool     // the gallery of components is served
+	Dev       bool     // the gallery of components is served, and pages load anew when the program does
 	MaxUpload int64    // bytes of one uploaded file; 0 is 4 GB
 	Places    []Place  // where data lies, for the settings page
 }

@@ -29,7 +29,7 @@ type Page struct {
 	Styles    []string       // addresses of style sheets of this page beside app.css
 	Refresh   int            // seconds after which a browser without scripts loads the page again; 0 is never
 	Notice    *Notice        // one sentence on top of the page: what has just been done
-	Dev       bool           // the gallery can be reached
+	Dev       bool           // the gallery can be reached, and the page loads anew when the program does
 }
 
 // Asset gives the address of a file under static/.
