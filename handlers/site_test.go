@@ -158,8 +158,8 @@ func settingsOf(service *url.URL) map[string]string {
 		"password": password, "sslmode": "disable"}
 }
 
-// mustWork starts workers.
-func (s *site) mustWork(t *testing.T) {
+// mustWork starts workers; they stop with the test, or when they are told to.
+func (s *site) mustWork(t *testing.T) *jobs.Runner {
 	t.Helper()
 	r := jobs.New(jobs.Options{Store: s.store, Redis: s.rdb, Dial: (&net.Dialer{}).DialContext, Settings: s.app.storedSettings, Timings: jobs.DefaultTimings().Scaled(4 * time.Second),
 		Workers: 2, Log: slog.New(slog.DiscardHandler)})
@@ -168,6 +168,7 @@ func (s *site) mustWork(t *testing.T) {
 	}
 	s.store.SetWaker(r.Wake)
 	t.Cleanup(r.Stop)
+	return r
 }
 
 // answer is what a browser got.

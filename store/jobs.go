@@ -245,6 +245,9 @@ func (s *Store) ContinueJob(ctx context.Context, by core.Actor, id string) (Job,
 			checkpoint = checkpoint || '{"continued": true}'
 		where org_id = $1 and id = $2 and state = 'waiting' and waiting_for = 'person' returning `+jobColumns, by.Org, id)
 	if core.CodeOf(err) == core.NotFound {
+		if _, err := s.JobByID(ctx, by, id); err != nil {
+			return Job{}, err
+		}
 		return Job{}, core.Errorf(core.Conflict, "This job does not wait for anybody.")
 	}
 	if err == nil {

@@ -227,6 +227,9 @@ func (s *Store) OrderByID(ctx context.Context, by core.Actor, ref TableRef, id s
 		o = s.sharedOrderByID(ctx, id)
 	}
 	if o == nil || o.Org != by.Org || o.Table != ref.Table {
+		if _, err := s.TableByID(ctx, by, ref); err != nil {
+			return nil, err
+		}
 		return nil, core.Errorf(core.Conflict, "This order of the records is gone. A new one is being made; nothing was changed.")
 	}
 	return o, nil
