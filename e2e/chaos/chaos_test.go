@@ -58,7 +58,7 @@ func TestChaos(t *testing.T) {
 func oneWorld(t *testing.T, shared bool, seed uint64, rep *report, over func() bool) {
 	w := newWorld(t, shared, seed, rep)
 	w.round = fmt.Sprintf("%d.0", seed)
-	w.under(0.5, w.take)
+	w.under(0.5, takePoints, w.take)
 	w.clean("after the download")
 	for n := 1; n <= roundsOfASnapshot && !over() && rep.count() == 0; n++ {
 		w.round = fmt.Sprintf("%d.%d", seed, n)

@@ -148,14 +148,42 @@ func (w *world) cutDatabase() {
 	_, _ = w.service.pool.Exec(w.ctx, "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'scratchpaper' and datname = $1", w.house.database)
 }
 
-// under runs fn while some faults happen, and puts things right.
-func (w *world) under(chance float64, fn func()) {
+// The points that a phase of a round comes to, as far as a process is killed there on purpose.
+var (
+	actPoints     = []string{"edit.commit", "edit.committed", "accept.commit", "accept.committed", "undo.commit", "undo.committed", "reject.commit", "reject.committed"}
+	takePoints    = []string{"snapshot.commit", "snapshot.committed", "download.ask", "download.read", "download.commit", "download.committed", "download.merged", "download.end.commit", "download.end.committed", "download.ended"}
+	refreshPoints = []string{"refresh.start.committed", "refresh.ask", "refresh.versions", "refresh.look", "refresh.looked", "refresh.commit", "refresh.committed", "refresh.removed", "download.end.commit", "download.end.committed"}
+	publishPoints = []string{"publish.start.commit", "publish.start.committed", "publish.taken", "publish.claim", "publish.claim.commit", "publish.claim.committed", "publish.sending", "publish.look", "publish.looked",
+		"publish.reserve", "publish.reserved", "publish.leave.commit", "publish.leave.committed", "publish.leaving", "publish.acted", "publish.outcome.commit", "publish.outcome.committed", "publish.outcome",
+		"publish.commit", "publish.committed", "publish.merged", "publish.unknown.committed", "publish.recognise", "publish.judged", "publish.settled", "publish.end.commit", "publish.end.committed"}
+	revertPoints = []string{"revert.commit", "revert.committed"}
+)
+
+// killedAt ends a process at one of some points, the first time or a little later.
+func killedAt(points []string) fault {
+	return fault{name: "killed at a point of the phase", begin: func(w *world) func() {
+		at := fmt.Sprintf("%s:%d", pick(w.rand, points), 1+w.rand.IntN(3)*w.rand.IntN(2))
+		w.log("at %s", at)
+		for _, p := range w.house.procs { // whichever comes to it
+			if p.n == 0 || w.rand.IntN(2) == 0 {
+				p.startAnew(at)
+			}
+		}
+		return none
+	}}
+}
+
+// under runs fn, which comes to some fault points, while some faults happen, and puts things right.
+func (w *world) under(chance float64, points []string, fn func()) {
 	var heal []func()
-	for range 2 {
+	for i := range 2 {
 		if w.rand.Float64() >= chance {
 			continue
 		}
 		f := pick(w.rand, faults)
+		if i == 0 && w.rand.IntN(2) == 0 {
+			f = killedAt(points)
+		}
 		if f.alone && w.house.redis != nil || f.shared && w.house.redis == nil {
 			continue
 		}

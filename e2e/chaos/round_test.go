@@ -13,7 +13,7 @@ import (
 // play is one round: people act, a plan is made, checked, published under fire, settled, reverted, and everything is brought
 // back to rest.
 func (w *world) play() {
-	w.under(0.5, func() { w.people(3 + w.rand.IntN(10)) })
+	w.under(0.5, actPoints, func() { w.people(3 + w.rand.IntN(10)) })
 	w.agrees("after the acts")
 	switch w.rand.IntN(5) {
 	case 0:
@@ -27,7 +27,7 @@ func (w *world) play() {
 // undoEverything undoes every act, the newest first, and so gives the start.
 func (w *world) undoEverything() {
 	w.report.did("undid everything")
-	w.under(0.5, func() {
+	w.under(0.5, actPoints, func() {
 		for _, a := range slices.Backward(w.model.acts) {
 			if !a.undone && a.batch != "" {
 				w.both([]func() []done{func() []done { return w.undo(w.api[0], a) }})
@@ -235,7 +235,7 @@ func (w *world) publishRound() {
 	deletes := w.rand.IntN(4) > 0
 	began := w.model.clone()
 	var jobs []string
-	w.under(0.7, func() {
+	w.under(0.7, publishPoints, func() {
 		stop := w.others(theirs)
 		jobs = append(jobs, w.startPublish(w.api[0], plan, deletes))
 		if twice {
@@ -318,18 +318,20 @@ func (w *world) startPublish(c *client, plan string, deletes bool) string {
 func (w *world) others(theirs []*theirAct) (stop func()) {
 	var wg sync.WaitGroup
 	for _, a := range theirs {
+		w.report.did("acts of another client")
+		if w.rand.IntN(2) == 0 { // after the plan was made, and before it is published
+			if err := a.do(w); err != nil {
+				w.differ("another client: %v", err)
+			}
+			continue
+		}
 		wait := w.soon(2500)
 		wg.Go(func() {
 			time.Sleep(wait) // somewhere in the middle
-			if err := a.do(w); err != nil && w.ctx.Err() == nil {
-				for range 3 { // its connection may have been ended with the app's
-					if a.do(w) == nil {
-						break
-					}
-				}
+			if err := a.do(w); err != nil {
+				w.differ("another client: %v", err)
 			}
 		})
-		w.report.did("acts of another client")
 	}
 	return wg.Wait
 }
@@ -551,7 +553,7 @@ func (w *world) revert(plan string, got map[int64]item) {
 		return
 	}
 	var inverse string
-	w.under(0.4, func() {
+	w.under(0.4, revertPoints, func() {
 		status, answer := w.api[0].ask(w.ctx, http.MethodPost, plan+"/revert", object{})
 		if status != http.StatusCreated {
 			w.differ("the revert answers %d: %v", status, answer)
@@ -562,7 +564,7 @@ func (w *world) revert(plan string, got map[int64]item) {
 	if inverse == "" {
 		return
 	}
-	w.under(0.6, func() { w.ended(w.startPublish(w.api[0], inverse, true), "done", "failed") })
+	w.under(0.6, publishPoints, func() { w.ended(w.startPublish(w.api[0], inverse, true), "done", "failed") })
 	for id, it := range w.finish(inverse, true) {
 		if it.state != "published" {
 			w.differ("the inverse of record %d is %s (%s): %+v", id, it.state, it.reason, it)
@@ -574,7 +576,7 @@ func (w *world) revert(plan string, got map[int64]item) {
 
 // settle refreshes and decides the conflicts, mine and theirs.
 func (w *world) settle() {
-	w.under(0.4, func() {
+	w.under(0.4, refreshPoints, func() {
 		w.ended(text(w.api[0].must(w.ctx, "POST", w.snapshot+"/refresh", object{}), "job", "id"), "done", "failed")
 	})
 	w.conflictsAgree()

@@ -178,6 +178,9 @@ func sqlValue(v string) any {
 		return nil
 	}
 	if r, ok := new(big.Rat).SetString(v); ok && !strings.HasPrefix(v, `"`) {
+		if r.IsInt() {
+			return r.RatString()
+		}
 		return r.FloatString(2)
 	}
 	return plain(v)
