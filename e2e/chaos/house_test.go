@@ -98,9 +98,12 @@ func (p *proc) start() error {
 	if err != nil {
 		return err
 	}
+	p.house.mu.Lock()
+	fault := p.fault
+	p.house.mu.Unlock()
 	cmd := exec.Command(path, "serve")
 	cmd.Dir = filepath.Join("..", "..")
-	cmd.Env = append(append(os.Environ(), p.house.env...), "FAULT="+p.fault)
+	cmd.Env = append(append(os.Environ(), p.house.env...), "FAULT="+fault)
 	out, err := cmd.StderrPipe()
 	if err != nil {
 		return err
@@ -112,7 +115,7 @@ func (p *proc) start() error {
 	go func() {
 		defer close(dead)
 		defer log.Close()
-		fmt.Fprintf(log, "--- started, FAULT=%s\n", p.fault)
+		fmt.Fprintf(log, "--- started, FAULT=%s\n", fault)
 		lines := bufio.NewScanner(out)
 		for lines.Scan() {
 			fmt.Fprintln(log, lines.Text())
