@@ -45,9 +45,9 @@ func newRun(ctx context.Context, r *Runner, j *store.Job, previous string) *Run 
 
 // slice runs the job's kind and says how the slice ended; State "" is a lost lease.
 func (run *Run) slice() (end store.JobEnd) {
-	stop := make(chan struct{})
+	stop, held := make(chan struct{}), *run.Job
 	run.done.Add(1)
-	go run.renew(stop)
+	go run.renew(stop, &held) // a copy: the last renewal may still be on its way when the slice's end is written into the job
 	defer close(stop)
 	defer run.close()
 	kind, ok := run.kinds[run.Job.Kind]
@@ -118,7 +118,7 @@ func (run *Run) markConnections(err error) {
 	}
 }
 
-func (run *Run) renew(stop chan struct{}) {
+func (run *Run) renew(stop chan struct{}, held *store.Job) {
 	defer run.done.Done()
 	tick := time.NewTicker(run.o.Timings.Renew)
 	defer tick.Stop()
@@ -128,7 +128,7 @@ func (run *Run) renew(stop chan struct{}) {
 			return
 		case <-tick.C:
 		}
-		if err := run.renewOnce(); errors.Is(err, store.ErrLeaseLost) {
+		if err := run.renewOnce(held); errors.Is(err, store.ErrLeaseLost) {
 			run.cancel(store.ErrLeaseLost)
 			return
 		}
@@ -142,11 +142,11 @@ func (run *Run) renew(stop chan struct{}) {
 	}
 }
 
-func (run *Run) renewOnce() error {
+func (run *Run) renewOnce(held *store.Job) error {
 	asked := time.Now()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(run.ctx), run.o.Timings.Renew)
 	defer cancel()
-	_, err := run.o.Store.Renew(ctx, run.Job, run.o.Timings.Lease)
+	_, err := run.o.Store.Renew(ctx, held, run.o.Timings.Lease)
 	if err == nil {
 		run.mu.Lock()
 		run.until = asked.Add(run.o.Timings.Lease)
