@@ -414,7 +414,7 @@ func TestAnOrderStaysWhileRecordsChange(t *testing.T) {
 	}
 	other := k.by
 	other.Org = "org_other"
-	if _, err := k.OrderByID(ctx, other, k.t.Ref(), o.ID); core.CodeOf(err) != core.Conflict {
+	if _, err := k.OrderByID(ctx, other, k.t.Ref(), o.ID); core.CodeOf(err) != core.NotFound {
 		t.Errorf("another organization reads the order: %v", err)
 	}
 }
