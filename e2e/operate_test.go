@@ -177,7 +177,16 @@ func TestAStopAnswersWhatWasAskedAndHandsJobsBack(t *testing.T) {
 	body, upload := io.Pipe()
 	answered := make(chan string, 1)
 	go func() {
-		resp, err := http.Post(a.url+"/api/v1/sample", "application/json", body)
+		// The first byte leaves when the app asks for the body: then the request is surely with it.
+		client := &http.Client{Transport: &http.Transport{ExpectContinueTimeout: time.Minute}}
+		req, err := http.NewRequest(http.MethodPost, a.url+"/api/v1/sample", body)
+		if err != nil {
+			answered <- err.Error()
+			return
+		}
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Expect", "100-continue")
+		resp, err := client.Do(req)
 		if err != nil {
 			answered <- err.Error()
 			return
