@@ -257,15 +257,20 @@ func (s *Store) rejectSuggestions(ctx context.Context, by core.Actor, ref TableR
 }
 
 // keepProposed brings the rows of proposed records in line with their open suggestions: a withdrawn or refused one leaves
-// the table, one that is open again comes back.
-func (b *batchTxn) keepProposed(ctx context.Context) error {
+// the table, with what else is suggested for it; one that is open again comes back. of are the batches that an undo is about.
+func (b *batchTxn) keepProposed(ctx context.Context, of ...int64) error {
 	sg, data := companion(b.t, "_suggestions"), dataTable(b.t)
-	_, err := b.tx.Exec(ctx, `with gone as (delete from `+data+` r where r._state = 3 and not exists (select 1 from `+sg+` o where o.row = r._id and o.col = 0 and o.decided is null)
-			returning r._id)
-		delete from `+companion(b.t, "_refs")+` f using gone where f.row = gone._id`, dynamic)
+	var closed int64
+	err := b.tx.QueryRow(ctx, `with gone as (delete from `+data+` r where r._state = 3
+				and r._id in (select row from `+sg+` where col = 0 and decided = any($2) union all select row from `+companion(b.t, "_changes")+` where batch = $1 and col = 0)
+				and not exists (select 1 from `+sg+` o where o.row = r._id and o.col = 0 and o.after <> 'null' and o.decided is null) returning r._id),
+			unlinked as (delete from `+companion(b.t, "_refs")+` f using gone where f.row = gone._id),
+			closed as (update `+sg+` s set decided = $1 from gone where s.row = gone._id and s.decided is null returning 1)
+		select count(*) from closed`, dynamic, b.id, append(of[:len(of):len(of)], b.id)).Scan(&closed)
 	if err != nil {
 		return fmt.Errorf("withdraw proposed records: %w", err)
 	}
+	b.delta.Suggestions -= closed
 	rows, err := b.tx.Query(ctx, `select s.row, s.after::text from `+sg+` s where s.table_id = $1 and s.col = 0 and s.decided is null and s.after <> 'null'
 		and not exists (select 1 from `+data+` r where r._id = s.row)`, dynamic, b.t.ID)
 	if err != nil {

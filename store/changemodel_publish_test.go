@@ -219,3 +219,44 @@ func TestAKeyThatTheServiceStoredIsTheKey(t *testing.T) {
 	wantText(t, "code", s.value(t, id, "code"), "sent")
 	wantCount(t, "edits", s.counts(t).Edits, 0)
 }
+
+func TestAnEmptyDocumentThatWasReadIsNoConflict(t *testing.T) {
+	t.Parallel()
+	s := mustShop(t)
+	s.change(t, Changes{Deletes: []RecordOp{{Record: 1}}}, false)
+	p := s.plan(t)
+	items, err := s.ClaimItems(t.Context(), s.start(t, p.ID), s.t, p.ID, "delete", 10)
+	if err != nil || len(items) != 1 {
+		t.Fatal(err)
+	}
+	read := json.RawMessage(fmt.Sprintf(`{"%d": "theirs", "%d": null}`, s.col("title"), s.col("extra")))
+	s.outcomes(t, s.t, p.ID, ItemOutcome{Item: items[0].ID, State: "conflict", RemoteID: "1", Version: "v2", Before: read})
+	if r := s.row(t, 1); len(r.Conflicts) != 1 {
+		t.Errorf("in conflict are %v, want the title alone", r.Conflicts)
+	}
+}
+
+func TestWhatAnEarlierSendingReadDoesNotBringBackWhatIsGone(t *testing.T) {
+	t.Parallel()
+	s := mustShop(t)
+	s.change(t, s.sets(1, "title", "mine"), false)
+	p := s.plan(t)
+	j := s.start(t, p.ID)
+	claim := func() Item {
+		items, err := s.ClaimItems(t.Context(), j, s.t, p.ID, "update", 10)
+		if err != nil || len(items) != 1 {
+			t.Fatalf("%d items: %v", len(items), err)
+		}
+		return items[0]
+	}
+	it := claim()
+	read := json.RawMessage(fmt.Sprintf(`{"%d": "Kettle 1"}`, s.col("title")))
+	if err := s.ItemsLeave(t.Context(), j, s.t, []Leaving{{Item: it.ID, Version: "v1", Before: read}}); err != nil {
+		t.Fatal(err)
+	}
+	s.outcomes(t, s.t, p.ID, ItemOutcome{Item: it.ID, State: "planned"})
+	s.outcomes(t, s.t, p.ID, ItemOutcome{Item: claim().ID, State: "conflict", Reason: DeletedThere, RemoteID: "1"})
+	if r := s.row(t, 1); r.RecordConflict != "deleted_there" {
+		t.Errorf("the record is gone at the service, and the conflict is %q", r.RecordConflict)
+	}
+}

@@ -319,3 +319,21 @@ func TestTheirsOfARecordThatIsGoneTakesItsSuggestionsAlong(t *testing.T) {
 	wantCount(t, "edits", s.counts(t).Edits, 0)
 	wantCount(t, "conflicts", s.counts(t).Conflicts, 0)
 }
+
+func TestARecordThatIsNotProposedAnyMoreTakesItsSuggestionsAlong(t *testing.T) {
+	t.Parallel()
+	s := mustShop(t)
+	made := s.change(t, s.created("new"), true)
+	acc := s.acceptAll(t)
+	s.change(t, Changes{Deletes: []RecordOp{{Record: made.Created[0]}}}, true)
+	s.undo(t, acc.Batch)
+	s.wantOpen(t, "after the undo", 2)
+	undo := s.undo(t, made.Batch)
+	s.wantOpen(t, "of a record that is not proposed any more", 0)
+	rows, err := s.Rows(t.Context(), s.by, s.t.Ref(), made.Created, RowOptions{})
+	if err != nil || len(rows) != 0 {
+		t.Errorf("the record is still there: %+v %v", rows, err)
+	}
+	s.undo(t, undo.Batch)
+	s.wantOpen(t, "after the redo", 2)
+}

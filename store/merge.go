@@ -94,10 +94,11 @@ func (b *batchTxn) mergeGone(ctx context.Context, plan string, c *MergeCounts) e
 	return b.removeClean(ctx, ids, c)
 }
 
-// mergeRead merges the records of items in conflict from their receipts.
+// mergeRead merges the records of items in conflict from their receipts. What an earlier look saw of one that is gone by now is
+// nothing to merge.
 func (b *batchTxn) mergeRead(ctx context.Context, plan string, c *MergeCounts) error {
 	from := ` from ` + companion(b.t, "_publish_items") + ` i join ` + companion(b.t, "_receipts") + ` rc on rc.item = i.id
-		where ($1 = '' or i.plan = $1) and i.table_id = $2 and i.state = 'conflict' and not i.merged and rc.before is not null`
+		where ($1 = '' or i.plan = $1) and i.table_id = $2 and i.state = 'conflict' and not i.merged and i.reason <> $3 and rc.before is not null`
 	cols, err := b.columnsRead(ctx, plan, from)
 	if err != nil || len(cols) == 0 {
 		return err
@@ -109,7 +110,7 @@ func (b *batchTxn) mergeRead(ctx context.Context, plan string, c *MergeCounts) e
 	for _, col := range cols {
 		names, values = append(names, ident(col.Physical)), append(values, stagedFrom(col, "rc.before -> '"+strconv.Itoa(col.Number)+"'"))
 	}
-	_, err = b.tx.Exec(ctx, "insert into page ("+strings.Join(names, ", ")+") select "+strings.Join(values, ", ")+from, dynamic, plan, b.t.ID)
+	_, err = b.tx.Exec(ctx, "insert into page ("+strings.Join(names, ", ")+") select "+strings.Join(values, ", ")+from, dynamic, plan, b.t.ID, DeletedThere)
 	if err != nil {
 		return fmt.Errorf("stage what was read: %w", err)
 	}
@@ -119,7 +120,7 @@ func (b *batchTxn) mergeRead(ctx context.Context, plan string, c *MergeCounts) e
 // columnsRead gives the columns that all of the receipts have.
 func (b *batchTxn) columnsRead(ctx context.Context, plan, from string) ([]core.Column, error) {
 	rows, err := b.tx.Query(ctx, `select key::int from (select rc.before`+from+`) x cross join lateral jsonb_object_keys(before) key
-		group by key having count(*) = (select count(*) from (select 1`+from+`) y)`, dynamic, plan, b.t.ID)
+		group by key having count(*) = (select count(*) from (select 1`+from+`) y)`, dynamic, plan, b.t.ID, DeletedThere)
 	if err != nil {
 		return nil, fmt.Errorf("columns read: %w", err)
 	}
@@ -130,7 +131,8 @@ func (b *batchTxn) columnsRead(ctx context.Context, plan, from string) ([]core.C
 func stagedFrom(c core.Column, j string) string {
 	switch {
 	case c.Type == core.JSON:
-		return "(" + j + " -> 0)::text"
+		// A scalar is an array of one to ->, so null itself would become JSON null.
+		return "(case when jsonb_typeof(" + j + ") = 'array' then (" + j + " -> 0)::text end)"
 	case c.Type.IsList():
 		return castExpr(c, "("+j+")")
 	}

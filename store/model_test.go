@@ -16,6 +16,7 @@ type model struct {
 	batches []*modelBatch // in order
 	plans   []*modelPlan
 	remote  map[int64]string // the remote id of a record, as long as it is here: what "~" and its id become
+	reborn  map[int64]bool   // records that were proposed, refused and are proposed again: as they were suggested, whatever was edited
 }
 
 type modelTable struct {
@@ -70,7 +71,7 @@ type modelSuggestion struct {
 }
 
 func newModel(tables []Table) *model {
-	m := &model{remote: map[int64]string{}}
+	m := &model{remote: map[int64]string{}, reborn: map[int64]bool{}}
 	for _, t := range tables {
 		m.tables = append(m.tables, &modelTable{Table: t, rows: map[int64]*modelRow{}})
 	}
@@ -280,7 +281,9 @@ func (m *model) suggest(b *modelBatch, t *modelTable, r *modelRow, c core.Column
 
 func (m *model) propose(b *modelBatch, t *modelTable, row int64, col int, before, after string) {
 	for _, s := range t.suggestions {
-		refused := s.by != nil && s.by.kind == "reject"
+		refused := slices.ContainsFunc(m.batches, func(b *modelBatch) bool {
+			return b.kind == "reject" && slices.Contains(b.closed, s) && m.undoneBy(b) == nil
+		})
 		if s.row == row && s.col == col && same(s.before, before) && same(s.after, after) && (s.open || refused) {
 			return
 		}

@@ -73,14 +73,8 @@ func (m *model) apply(b *modelBatch, t *modelTable, s *modelSuggestion) {
 func (m *model) reject(b *modelBatch, t *modelTable, chosen []*modelSuggestion) {
 	for _, s := range chosen {
 		b.close(s)
-		m.withdraw(t, s)
 	}
-}
-
-func (m *model) withdraw(t *modelTable, s *modelSuggestion) {
-	if r := t.rows[s.row]; s.col == core.RecordColumn && s.after != "null" && r != nil && r.state == core.Proposed {
-		delete(t.rows, s.row)
-	}
+	t.keepProposed(b)
 }
 
 // reopen opens a suggestion again whose record is here; a proposed record comes back.
@@ -91,6 +85,7 @@ func (m *model) reopen(t *modelTable, s *modelSuggestion) {
 	s.open, s.by = true, nil
 	if s.col == core.RecordColumn && s.after != "null" && t.rows[s.row] == nil {
 		m.create(nil, t, s.row, t.fromObject(s.after), core.Proposed)
+		m.reborn[s.row] = true
 	}
 }
 
@@ -173,7 +168,7 @@ func (m *model) undo(b *modelBatch, old *modelBatch) (left int) {
 		}
 	}
 	m.undoSuggestions(b, old)
-	t.keepProposed()
+	t.keepProposed(b)
 	return left
 }
 
@@ -300,12 +295,25 @@ func (m *model) undoCell(b *modelBatch, t *modelTable, c *modelChange) bool {
 	return true
 }
 
-// keepProposed takes proposed records out whose suggestion is not open.
-func (t *modelTable) keepProposed() {
+// decidedLater says whether a later batch that is not undone has closed a suggestion too.
+func (m *model) decidedLater(s *modelSuggestion, old *modelBatch) bool {
+	return slices.ContainsFunc(m.batches, func(b *modelBatch) bool { return b.id > old.id && slices.Contains(b.closed, s) && m.undoneBy(b) == nil })
+}
+
+// keepProposed takes proposed records out whose suggestion is not open, with what else is suggested for them.
+func (t *modelTable) keepProposed(b *modelBatch) {
 	for id, r := range t.rows {
-		open := slices.ContainsFunc(t.suggestions, func(s *modelSuggestion) bool { return s.open && s.row == id && s.col == core.RecordColumn })
-		if r.state == core.Proposed && !open {
-			delete(t.rows, id)
+		proposes := func(s *modelSuggestion) bool {
+			return s.open && s.row == id && s.col == core.RecordColumn && s.after != "null"
+		}
+		if r.state != core.Proposed || slices.ContainsFunc(t.suggestions, proposes) {
+			continue
+		}
+		delete(t.rows, id)
+		for _, s := range t.suggestions {
+			if s.row == id && s.open {
+				b.close(s)
+			}
 		}
 	}
 }
@@ -315,7 +323,7 @@ func (m *model) undoSuggestions(b *modelBatch, old *modelBatch) {
 	t := b.table
 	if old.kind == "undo" {
 		first := old.undoes
-		for _, s := range first.made {
+		for _, s := range t.suggestions {
 			if !s.open && s.by == old {
 				m.reopen(t, s)
 			}
@@ -323,20 +331,18 @@ func (m *model) undoSuggestions(b *modelBatch, old *modelBatch) {
 		for _, s := range first.closed {
 			if s.open {
 				s.open, s.by = false, first
-				m.withdraw(t, s)
 			}
 		}
 		return
 	}
 	for _, s := range old.closed {
-		if !s.open && s.by == old {
+		if !s.open && !m.decidedLater(s, old) {
 			m.reopen(t, s)
 		}
 	}
 	for _, s := range old.made {
 		if s.open {
-			s.open, s.by = false, b
-			m.withdraw(t, s)
+			b.close(s)
 		}
 	}
 }

@@ -52,7 +52,7 @@ func (b *batchTxn) keepProposedOf(ctx context.Context, ids ...int64) error {
 	if err != nil || !any {
 		return err
 	}
-	return b.keepProposed(ctx)
+	return b.keepProposed(ctx, ids...)
 }
 
 // aboutSuggestions counts suggestions that an undo opened or closed, where they are all that it is about.
@@ -73,9 +73,10 @@ func (b *batchTxn) undoneBefore(ctx context.Context, id int64) (bool, error) {
 	return n > 0, nil
 }
 
-// recordHere is a condition on a suggestion: its record is in the table, or is what it suggests.
+// recordHere is a condition on a suggestion, closed by the batch $1: its record is in the table, or comes back with it.
 func (b *batchTxn) recordHere(alias string) string {
-	return `(` + alias + `.col = 0 and ` + alias + `.after <> 'null' or ` + b.cellHere(alias) + `)`
+	return `(` + alias + `.col = 0 and ` + alias + `.after <> 'null' or ` + b.cellHere(alias) + ` or exists (select 1 from ` + companion(b.t, "_suggestions") + ` c
+		where c.row = ` + alias + `.row and c.col = 0 and c.after <> 'null' and (c.decided is null or c.decided = $1)))`
 }
 
 // cellHere is a condition on a suggestion for a cell: its record is in the table.
@@ -83,14 +84,14 @@ func (b *batchTxn) cellHere(alias string) string {
 	return `exists (select 1 from ` + dataTable(b.t) + ` here where here._id = ` + alias + `.row)`
 }
 
-// notClosedElsewhere is a condition on s, closed by the batch $1: it is not open, and no other batch that is not undone has
+// notClosedElsewhere is a condition on s, closed by the batch $1: it is not open, and no later batch that is not undone has
 // decided it. The row that a batch closed stays as its memory when undo opens the suggestion again as another row.
 func (b *batchTxn) notClosedElsewhere(batch string) string {
 	batches := companion(b.t, "_batches")
 	return `not exists (select 1 from ` + companion(b.t, "_suggestions") + ` o left join ` + batches + ` d on d.id = o.decided
-			where o.batch = ` + batch + ` and o.row = s.row and o.col = s.col and (d.id is null or d.id <> $1 and not ` + undoneSQL(b.t.Schema, "d") + `))
+			where o.batch = ` + batch + ` and o.row = s.row and o.col = s.col and (d.id is null or d.id > $1 and not ` + undoneSQL(b.t.Schema, "d") + `))
 		and not exists (select 1 from ` + companion(b.t, "_changes") + ` o join ` + batches + ` d on d.id = o.batch
-			where o.source = ` + batch + ` and o.row = s.row and o.col = s.col and d.id <> $1 and not ` + undoneSQL(b.t.Schema, "d") + `)`
+			where o.source = ` + batch + ` and o.row = s.row and o.col = s.col and d.id > $1 and not ` + undoneSQL(b.t.Schema, "d") + `)`
 }
 
 // redoSuggestions closes again what an undo opened, and opens what it withdrew.

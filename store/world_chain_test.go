@@ -49,6 +49,9 @@ func (w *world) chained(what string, t *modelTable) {
 	w.check(err)
 	last := map[[2]int64]chainLink{}
 	for _, l := range links {
+		if w.model.reborn[l.Row] {
+			continue
+		}
 		key := [2]int64{l.Row, int64(l.Col)}
 		if l.Col == core.RecordColumn {
 			if wholeRecord(l) {

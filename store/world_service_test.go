@@ -3,6 +3,7 @@ package store
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"pgregory.net/rapid"
 
@@ -309,14 +310,14 @@ func (w *world) revert() {
 	var batches []*modelBatch
 	ids := w.revertBatches()
 	left := 0
-	for _, t := range w.model.tables {
+	inOrder := slices.SortedFunc(slices.Values(w.model.tables), func(a, b *modelTable) int { return strings.Compare(a.ID, b.ID) })
+	for _, t := range inOrder {
 		b := w.model.begin(t, w.ana().Person, "revert")
 		left += w.model.revert(b, p, t)
 		if !b.empty() {
-			if len(ids) == 0 {
+			if b.id = ids[t.ID]; b.id == 0 {
 				w.Fatalf("the revert of %s changes nothing in %s (%v), the model does", p.id, t.Slug, err)
 			}
-			b.id, ids = ids[0], ids[1:]
 			batches = append(batches, b)
 			w.model.batches = append(w.model.batches, b)
 		}
@@ -335,11 +336,12 @@ func (w *world) revert() {
 	w.agree("revert")
 }
 
-// revertBatches gives the store's revert batches that the model does not know yet.
-func (w *world) revertBatches() []int64 {
-	ids, err := collect[int64](w.test.Context(), w.pool, "select id from "+ident(w.snapshot.Schema, "_batches")+" where kind = 'revert' order by id")
+// revertBatches gives, by table, the store's revert batches that the model does not know yet.
+func (w *world) revertBatches() map[string]int64 {
+	ids, err := pairs[string, int64](w.test.Context(), w.pool, "select table_id, max(id) from "+ident(w.snapshot.Schema, "_batches")+" where kind = 'revert' group by 1")
 	w.check(err)
-	return slices.DeleteFunc(ids, func(id int64) bool {
+	maps.DeleteFunc(ids, func(_ string, id int64) bool {
 		return slices.ContainsFunc(w.model.batches, func(b *modelBatch) bool { return b.id == id })
 	})
+	return ids
 }
