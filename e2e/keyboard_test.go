@@ -119,9 +119,15 @@ func TestTheMainJobByKeyboardAlone(t *testing.T) {
 	if total < 10 {
 		t.Fatalf("%d suggestions", total)
 	}
+	standsAt := func(n int) string {
+		return fmt.Sprintf(`document.querySelector('#review-where').textContent.startsWith('%d of')`, n)
+	}
+	b.until("it goes to the first suggestion", standsAt(1))
 	b.tabTo("#grid", kb.F6)
 	b.press(kb.ArrowDown, chromedp.ModifierAlt)
-	b.until("the first suggestion", `document.querySelector('#review-where').textContent.includes('1 of')`)
+	b.until("the second suggestion", standsAt(2))
+	b.press(kb.ArrowUp, chromedp.ModifierAlt)
+	b.until("the first suggestion again", standsAt(1))
 	b.press(kb.Enter, chromedp.ModifierAlt) // each goes on to the next one; keys may come faster than answers
 	b.press(kb.Backspace, chromedp.ModifierAlt)
 	b.counted("edits", "6")

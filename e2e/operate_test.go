@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
+	"mime/multipart"
 	"net"
 	"net/http"
 	"os"
@@ -175,16 +177,17 @@ func TestAStopAnswersWhatWasAskedAndHandsJobsBack(t *testing.T) {
 		return number(a.call("GET", "/jobs/"+job, nil, 200), "progress", "done") > 1000
 	})
 	body, upload := io.Pipe()
+	form := multipart.NewWriter(upload)
 	answered := make(chan string, 1)
 	go func() {
 		// The first byte leaves when the app asks for the body: then the request is surely with it.
 		client := &http.Client{Transport: &http.Transport{ExpectContinueTimeout: time.Minute}}
-		req, err := http.NewRequest(http.MethodPost, a.url+"/api/v1/sample", body)
+		req, err := http.NewRequest(http.MethodPost, a.url+"/api/v1/imports", body)
 		if err != nil {
 			answered <- err.Error()
 			return
 		}
-		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Content-Type", form.FormDataContentType())
 		req.Header.Set("Expect", "100-continue")
 		resp, err := client.Do(req)
 		if err != nil {
@@ -194,7 +197,11 @@ func TestAStopAnswersWhatWasAskedAndHandsJobsBack(t *testing.T) {
 		defer resp.Body.Close()
 		answered <- resp.Status
 	}()
-	if _, err := upload.Write([]byte("{")); err != nil {
+	file, err := form.CreateFormFile("file", "towns.csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(file, "id,name\n1,"); err != nil {
 		t.Fatal(err)
 	}
 	asked := time.Now()
@@ -202,11 +209,13 @@ func TestAStopAnswersWhatWasAskedAndHandsJobsBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.eventually("nothing new is taken", 10*time.Second, func() bool { return a.status("/healthz") == 0 })
-	if _, err := upload.Write([]byte("}")); err != nil {
+	if _, err := io.WriteString(file, "Ghent\n"); err != nil {
 		t.Error(err)
 	}
-	upload.Close()
-	if got := <-answered; !strings.HasPrefix(got, "201") && !strings.HasPrefix(got, "200") {
+	if err := errors.Join(form.Close(), upload.Close()); err != nil {
+		t.Error(err)
+	}
+	if got := <-answered; !strings.HasPrefix(got, "201") {
 		t.Errorf("what was asked before the stop is answered with %s", got)
 	}
 	<-a.dead

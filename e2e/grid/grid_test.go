@@ -386,6 +386,15 @@ func TestFindAndReplaceSuggestsOverTheFilteredRows(t *testing.T) {
 	p.until("nothing is written yet", `!document.querySelector('.is-suggested')`)
 	p.do(chromedp.Click(chromedp.CSS(`[data-submit]`)))
 	p.until("there are suggestions", `document.querySelector('#review-where')?.textContent === '1 of 11'`)
+	p.until("its cell says so", `document.querySelector('#grid-active')?.dataset.sug`)
+	anew := `(() => {
+		document.querySelector('#grid-active').removeAttribute('data-sug');
+		[...document.querySelectorAll('[data-column]')].at(-1).click();
+		return document.querySelector('#review-where').textContent;
+	})()`
+	if got := p.get(anew); got != `"1 of 11"` { // a row that is being drawn anew does not lose the place
+		t.Errorf("the bar says %s", got)
+	}
 	if got := s.value(t, ids[1], "title"); got != "Kettle 1" {
 		t.Errorf("it was changed: %q", got)
 	}

@@ -17,7 +17,7 @@ const BAR = 60; // px that the bar lies over the grid's lower edge
 export class Review {
 	/** suggestions that are open in the table */
 	total = 0;
-	/** null is not known @type {{index: number | null, total: number | null} | undefined} */
+	/** where the walk stands; null is not known @type {{index: number | null, total: number | null, row: number, column?: number} | undefined} */
 	#place;
 	/** @type {Element | null} */
 	#hovered = null;
@@ -34,6 +34,7 @@ export class Review {
 
 	/** Shows the bar while suggestions exist. @param {number} total */
 	show(total) {
+		if (total < this.total) this.#place = undefined; // some are decided: the count of the walk is old
 		this.total = total;
 		const hidden = total === 0 || !this.grid.settings.canEdit;
 		el('#review')?.toggleAttribute('hidden', hidden);
@@ -54,8 +55,9 @@ export class Review {
 	}
 
 	#moved() {
-		const { column, element } = this.app.selection;
-		if (!element?.hasAttribute('data-sug')) this.#place = undefined;
+		const { active, column, element } = this.app.selection;
+		// Only another cell ends the walk: a row that is drawn anew has no suggestion for a moment.
+		if (this.#place && (this.#place.row !== active.row || this.#place.column !== column?.number)) this.#place = undefined;
 		this.#words();
 		this.#attach(element ?? null);
 		const name = el('#review-column');
@@ -126,8 +128,10 @@ export class Review {
 		await this.#to({ order: order.order, pos: active.row, col: column?.number, dir });
 	}
 
-	async first() {
-		if (this.grid.order) await this.#to({ order: this.grid.order.order, pos: -1, dir: 1 });
+	first() {
+		return this.#inTurn(async () => {
+			if (this.grid.order) await this.#to({ order: this.grid.order.order, pos: -1, dir: 1 });
+		});
 	}
 
 	/** @param {Record<string, string | number | undefined>} from */
@@ -136,8 +140,9 @@ export class Review {
 			const at = await getJSON(this.grid.at('suggestions/next', from));
 			const col = at.column ? this.grid.columns.indexOf(at.column) : 0;
 			this.app.selection.go(at.position, Math.max(0, col));
-			await this.#drawn();
-			this.#place = { index: at.index, total: at.total };
+			await this.#drawn(col >= 0);
+			const { active, column } = this.app.selection;
+			this.#place = { index: at.index, total: at.total, row: active.row, column: column?.number };
 			this.#words();
 		} catch (error) {
 			if (error instanceof Problem && error.status === 404) return toast('info', this.total ? 'No suggestion is under this filter.' : 'No suggestion is open here.');
@@ -145,12 +150,17 @@ export class Review {
 		}
 	}
 
-	/** Waits until the active cell is drawn; its rows may have to be asked for. */
-	#drawn() {
-		if (this.app.selection.element) return;
+	/**
+	 * Waits until the active cell is drawn, with its suggestion; its rows may have to be asked for, or be older than it.
+	 *
+	 * @param {boolean} seen the suggestion's column is shown
+	 */
+	#drawn(seen) {
+		const drawn = () => this.app.selection.element && (!seen || this.#suggested);
+		if (drawn()) return;
 		return new Promise((resolve) => {
 			const look = () => {
-				if (!this.app.selection.element && performance.now() < end) return;
+				if (!drawn() && performance.now() < end) return;
 				this.grid.removeEventListener('rows', look);
 				clearTimeout(timer);
 				resolve(undefined);
@@ -161,6 +171,12 @@ export class Review {
 		});
 	}
 
+	/** The suggestion of the active cell, else of its record; 0 is none. */
+	get #suggested() {
+		const { element } = this.app.selection;
+		return Number(element?.dataset.sug ?? element?.closest('.r')?.getAttribute('data-sug') ?? 0);
+	}
+
 	/** Decides the active cell's suggestion and goes on to the next. @param {Decision} decision */
 	decide(decision) {
 		return this.#inTurn(() => this.#decide(decision));
@@ -168,9 +184,8 @@ export class Review {
 
 	/** @param {Decision} decision */
 	async #decide(decision) {
-		const { element } = this.app.selection;
 		if (!this.grid.settings.canEdit) return this.app.commands.locked();
-		const id = Number(element?.dataset.sug ?? element?.closest('.r')?.getAttribute('data-sug'));
+		const id = this.#suggested;
 		if (!id) return this.#go(1);
 		await this.#send(decision, { ids: [id] });
 		if (this.total) await this.#go(1);
