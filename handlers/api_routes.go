@@ -5,6 +5,8 @@ import (
 	"net/http"
 
 	"github.com/labstack/echo/v4"
+
+	"scratchpaper/internal/core"
 )
 
 // operation is one address of the JSON API: how it is routed and how the OpenAPI document describes it.
@@ -19,6 +21,7 @@ type operation struct {
 	gives   any      // what success answers: a struct of JSON, or a file; nil is nothing
 	job     bool     // it answers 202 with a job when more than 50,000 cells change
 	also    any      // with status 202: what it answers with 200 when it only looks
+	does    core.Act // what it does, where that is not to look (GET) or to edit (everything else)
 }
 
 // form is a multipart form whose fields are those of a struct.
@@ -50,8 +53,8 @@ func get(path, summary string, answer echo.HandlerFunc, gives any, query ...stri
 	return operation{method: http.MethodGet, path: path, summary: summary, answer: answer, gives: gives, query: query}
 }
 
-func remove(path, summary string, answer echo.HandlerFunc) operation {
-	return operation{method: http.MethodDelete, path: path, summary: summary, answer: answer, status: http.StatusNoContent}
+func remove(path, summary string, answer echo.HandlerFunc, does core.Act) operation {
+	return operation{method: http.MethodDelete, path: path, summary: summary, answer: answer, status: http.StatusNoContent, does: does}
 }
 
 func (s *Server) serviceOperations() []operation {
@@ -59,14 +62,15 @@ func (s *Server) serviceOperations() []operation {
 	return []operation{
 		get("/openapi.json", "This document", s.getOpenAPI, schema{}),
 		{method: post, path: "/sample", summary: "Take the sample: connection, snapshot and the job that downloads it", answer: s.postSample,
-			status: http.StatusCreated, gives: sampleMadeJSON{}},
+			status: http.StatusCreated, gives: sampleMadeJSON{}, does: core.Publish},
 		get("/connectors", "The kinds of services, what they can do and the settings they ask for", s.listConnectors, listOf[connectorJSON]{}, paged...),
 		get("/connections", "The connections, by name", s.listConnections, listOf[connectionJSON]{}, paged...),
 		{method: post, path: "/connections", summary: "Make a connection; secrets are write-only", answer: s.postConnection, takes: connectionBody{},
-			status: http.StatusCreated, gives: connectionJSON{}},
+			status: http.StatusCreated, gives: connectionJSON{}, does: core.Publish},
 		get(con, "One connection", s.getConnection, connectionJSON{}),
-		{method: patch, path: con, summary: "Change name or settings; what is not given stays", answer: s.patchConnection, takes: connectionPatchBody{}, gives: connectionJSON{}},
-		remove(con, "Delete a connection that nothing depends on", s.apiDeleteConnection),
+		{method: patch, path: con, summary: "Change name or settings; what is not given stays", answer: s.patchConnection, takes: connectionPatchBody{}, gives: connectionJSON{},
+			does: core.Publish},
+		remove(con, "Delete a connection that nothing depends on", s.apiDeleteConnection, core.Publish),
 		{method: post, path: con + "/test", summary: "Try a connection", answer: s.postConnectionTest, gives: connectionJSON{}},
 		get(con+"/tables", "Its remote tables, by name", s.listRemoteTables, listOf[remoteTableJSON]{}, paged...),
 	}
@@ -79,7 +83,7 @@ func (s *Server) snapshotOperations() []operation {
 			status: http.StatusCreated, gives: snapshotMadeJSON{}},
 		get(sn, "One snapshot with its tables", s.getSnapshot, snapshotJSON{}),
 		{method: patch, path: sn, summary: "Rename a snapshot", answer: s.patchSnapshot, takes: patchSnapshotBody{}, gives: snapshotJSON{}},
-		remove(sn, "Delete a snapshot here; nothing happens at the service", s.apiDeleteSnapshot),
+		remove(sn, "Delete a snapshot here; nothing happens at the service", s.apiDeleteSnapshot, core.Publish),
 		{method: post, path: sn + "/tables", summary: "Take more tables into a snapshot, or more columns of those in it; their download starts", answer: s.postTables,
 			takes: moreTablesBody{}, status: http.StatusAccepted, gives: jobMadeJSON{}},
 		{method: post, path: sn + "/refresh", summary: "Merge what changed at the service", answer: s.postRefresh, takes: tablesBody{}, status: http.StatusAccepted, gives: jobMadeJSON{}},
@@ -99,12 +103,12 @@ func (s *Server) tableOperations() []operation {
 			takes: patchTableBody{}, gives: tableJSON{}},
 		get(tb+"/facets", "The distinct values of a column with counts, the most frequent first", s.getFacets, listOf[facetJSON]{}, "column", "filter", "search", "limit", "after", "numbers"),
 		{method: post, path: tb + "/aggregate", summary: "Count, sum, average, min and max of columns under a where", answer: s.postAggregate, takes: aggregateBody{},
-			query: []string{"numbers"}, gives: aggregateJSON{}},
+			query: []string{"numbers"}, gives: aggregateJSON{}, does: core.Look},
 		get(tb+"/views", "The saved views, oldest first", s.listViews, listOf[viewJSON]{}, paged...),
 		{method: post, path: tb + "/views", summary: "Save a view", answer: s.postView, takes: viewBody{}, status: http.StatusCreated, gives: viewJSON{}},
 		get(tb+"/views/:view", "One saved view", s.getView, viewJSON{}),
 		{method: patch, path: tb + "/views/:view", summary: "Change a saved view; what is not given stays", answer: s.patchView, takes: viewBody{}, gives: viewJSON{}},
-		remove(tb+"/views/:view", "Forget a saved view", s.apiDeleteView),
+		remove(tb+"/views/:view", "Forget a saved view", s.apiDeleteView, core.Edit),
 		{method: post, path: tb + "/imports", summary: "A file into a table as suggestions, matched by a key column; preview=true only looks", answer: s.postImportInto,
 			takes: multipartForm{importIntoForm{}}, query: []string{"preview"}, status: http.StatusAccepted, gives: jobMadeJSON{}, also: importIntoPreviewJSON{}},
 		get(tb+"/export", "A view as a file; it changes nothing", s.exportTable, file{"text/csv", "text/tab-separated-values"}, "format", "filter", "find", "sort", "columns", "plain"),
@@ -116,9 +120,10 @@ func (s *Server) recordOperations() []operation {
 		get(tb+"/records", "Records of a view", s.listRecords, recordsJSON{}, "filter", "find", "sort", "columns", "limit", "after", "offset", "count", "numbers"),
 		get(tb+"/records/:record", "One record", s.getRecord, recordJSON{}, "numbers"),
 		get(tb+"/records/:record/history", "Who changed what of a record, newest first", s.getRecordHistory, listOf[recordChangeJSON]{}, "limit", "after", "numbers"),
-		{method: post, path: tb + "/changes", summary: "Edit, create, delete records, or suggest it", answer: s.postChanges, takes: changesBody{}, gives: resultJSON{}, job: true},
+		{method: post, path: tb + "/changes", summary: "Edit, create, delete records, or suggest it", answer: s.postChanges, takes: changesBody{}, gives: resultJSON{}, job: true,
+			does: core.Suggest},
 		{method: post, path: tb + "/transforms", summary: "Make suggestions by a transform, or preview them", answer: s.postTransform, takes: transformBody{},
-			query: []string{"numbers"}, status: http.StatusAccepted, gives: jobMadeJSON{}, also: transformPreviewJSON{}},
+			query: []string{"numbers"}, status: http.StatusAccepted, gives: jobMadeJSON{}, also: transformPreviewJSON{}, does: core.Suggest},
 		{method: post, path: tb + "/conflicts/settle", summary: "Settle conflicts: mine or theirs", answer: s.postSettle, takes: settleBody{}, gives: resultJSON{}, job: true},
 	}
 }
@@ -138,10 +143,12 @@ func (s *Server) planOperations() []operation {
 		get(pl, "One plan with its counts", s.getPlan, planJSON{}),
 		get(pl+"/items", "Its records, with receipts", s.listItems, listOf[itemJSON]{}, "op", "state", "table", "group", "limit", "after", "numbers"),
 		{method: patch, path: pl + "/items", summary: "Take records in or leave them out, before it runs", answer: s.patchItems, takes: itemsBody{}, gives: planJSON{}},
-		{method: post, path: pl + "/publish", summary: "Publish; again: the same job", answer: s.postPublish, takes: publishBody{}, status: http.StatusAccepted, gives: jobMadeJSON{}},
-		{method: post, path: pl + "/retry", summary: "Send planned and failed records again", answer: s.postRetry, status: http.StatusAccepted, gives: jobMadeJSON{}},
-		{method: post, path: pl + "/revert", summary: "Make the inverse plan, of all or of some records and columns", answer: s.postRevert, takes: revertBody{}, status: http.StatusCreated, gives: revertedJSON{}, job: true},
-		{method: post, path: pl + "/items/:item/settle", summary: "Say what became of an unknown record", answer: s.postSettleItem, takes: settleItemBody{}, gives: planJSON{}},
+		{method: post, path: pl + "/publish", summary: "Publish; again: the same job", answer: s.postPublish, takes: publishBody{}, status: http.StatusAccepted, gives: jobMadeJSON{},
+			does: core.Publish},
+		{method: post, path: pl + "/retry", summary: "Send planned and failed records again", answer: s.postRetry, status: http.StatusAccepted, gives: jobMadeJSON{}, does: core.Publish},
+		{method: post, path: pl + "/revert", summary: "Make the inverse plan, of all or of some records and columns", answer: s.postRevert, takes: revertBody{}, status: http.StatusCreated, gives: revertedJSON{}, job: true,
+			does: core.Publish},
+		{method: post, path: pl + "/items/:item/settle", summary: "Say what became of an unknown record", answer: s.postSettleItem, takes: settleItemBody{}, gives: planJSON{}, does: core.Publish},
 	}
 }
 

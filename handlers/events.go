@@ -40,6 +40,8 @@ func (s *Server) heardTopics(ctx context.Context, by core.Actor, topics []events
 	for _, t := range topics {
 		var err error
 		switch {
+		case by.Snapshot != "" && t.Snapshot == "" && t.Job == "":
+			continue // every job of the organization
 		case t.Snapshot != "":
 			err = s.store.HasSnapshot(ctx, by, t.Snapshot)
 		case t.Job != "":

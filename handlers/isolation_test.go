@@ -375,3 +375,150 @@ func TestAViewerChangesNothing(t *testing.T) {
 		unchanged(t, r.method+" "+r.path, before, after)
 	}
 }
+
+// asked lets one actor ask for every address in every way, and gives what was answered by route.
+func (e *estate) asked(t *testing.T, as string, routes []route) map[route][]answer {
+	t.Helper()
+	all := map[route][]answer{}
+	for _, r := range routes {
+		for _, at := range e.attempts(r.method) {
+			a := e.ask(t, as, r, e.at(t, r.path), at)
+			if a.status >= 500 && a.status != http.StatusServiceUnavailable {
+				t.Errorf("%s %s %s answers %s with %d: %s", r.method, r.path, at.body, as, a.status, a.body)
+			}
+			all[r] = append(all[r], a)
+		}
+	}
+	return all
+}
+
+// TestNobodyGetsNowhere walks through every address without having signed in: only what is open to everybody answers.
+func TestNobodyGetsNowhere(t *testing.T) {
+	t.Parallel()
+	e := mustEstate(t)
+	before := e.dump(t, e.by.Org)
+	for r, answers := range e.asked(t, "nobody", e.routes()) {
+		for _, a := range answers {
+			e.silent(t, r.method+" "+r.path, a)
+			if open := e.app.acts[r.method+" "+r.path] == core.Open; !open && a.status != http.StatusUnauthorized {
+				t.Errorf("%s %s answers nobody with %d: %s", r.method, r.path, a.status, a.body)
+			} else if open && a.status == http.StatusUnauthorized {
+				t.Errorf("%s %s is open and answers %d", r.method, r.path, a.status)
+			}
+		}
+	}
+	unchanged(t, "the walk", before, e.dump(t, e.by.Org))
+	if a := e.get(t, "/nowhere", "X-As", "nobody"); a.status != http.StatusUnauthorized {
+		t.Errorf("an address that there is not answers nobody with %d", a.status)
+	}
+}
+
+// members are one actor of the organization for each role, each scope of a token, and agents.
+func (e *estate) members() map[string]core.Actor {
+	all := map[string]core.Actor{}
+	for _, role := range core.Roles {
+		all[role.String()] = core.Actor{Org: e.by.Org, Person: "per_" + role.String(), Name: "A member", Kind: core.KindPerson, Role: role}
+	}
+	for _, scope := range core.Scopes {
+		all["token "+string(scope)] = core.Actor{Org: e.by.Org, Person: "tok_" + string(scope), Name: "A token", Kind: core.KindToken, Role: scope.Rank()}
+	}
+	all["agent"] = core.Actor{Org: e.by.Org, Person: "agt_one", Name: "An agent", Kind: core.KindAgent, Role: core.Suggester, Snapshot: e.ids["snapshot"]}
+	all["agent elsewhere"] = core.Actor{Org: e.by.Org, Person: "agt_two", Name: "An agent", Kind: core.KindAgent, Role: core.Suggester, Snapshot: "snp_elsewhere"}
+	for name, by := range all {
+		e.people.set(name, by)
+	}
+	return all
+}
+
+// TestEachRoleGetsAsFarAsTheTableSays walks through every address that an actor may not use by the table in core: each answers 403 or
+// 404 in every way, and nothing changes. What they may look at is there.
+func TestEachRoleGetsAsFarAsTheTableSays(t *testing.T) {
+	t.Parallel()
+	e := mustEstate(t)
+	for name, by := range e.members() {
+		var refused, seen []route
+		for _, r := range e.routes() {
+			switch act := e.app.acts[r.method+" "+r.path]; {
+			case by.May(act) != nil:
+				refused = append(refused, r)
+			case r.method == http.MethodGet && act != core.Open && by.Snapshot == "":
+				seen = append(seen, r)
+			}
+		}
+		if by.Role < core.Publisher && len(refused) < 10 {
+			t.Errorf("only %d addresses are refused to %s", len(refused), name)
+		}
+		before := e.dump(t, e.by.Org)
+		for r, answers := range e.asked(t, name, refused) {
+			for _, a := range answers {
+				if a.status != http.StatusForbidden && a.status != http.StatusNotFound {
+					t.Errorf("%s %s answers %s with %d: %s", r.method, r.path, name, a.status, a.body)
+				}
+			}
+		}
+		unchanged(t, "what "+name+" tried", before, e.dump(t, e.by.Org))
+		for _, r := range seen {
+			if a := e.ask(t, name, r, e.at(t, r.path), attempt{accept: "application/json"}); a.status == http.StatusForbidden || a.status == http.StatusUnauthorized {
+				t.Errorf("%s %s answers %s with %d: %s", r.method, r.path, name, a.status, a.body)
+			}
+		}
+	}
+}
+
+// TestTheLeastRoleIsEnough asks for every address that changes something as somebody whose role is just enough.
+func TestTheLeastRoleIsEnough(t *testing.T) {
+	t.Parallel()
+	e := mustEstate(t)
+	e.members()
+	for _, r := range e.routes() {
+		for _, rule := range core.Access {
+			if rule.Act != e.app.acts[r.method+" "+r.path] || rule.Role == 0 || r.method == http.MethodGet {
+				continue
+			}
+			who := []string{rule.Role.String()}
+			if rule.Scope != "" && strings.HasPrefix(r.path, "/api/") {
+				who = append(who, "token "+string(rule.Scope))
+			}
+			for _, as := range who {
+				a := e.ask(t, as, r, e.at(t, r.path), attempt{body: "{}", contentType: "application/json", accept: "application/json"})
+				if a.status == http.StatusForbidden && !strings.Contains(a.body, "editor") || a.status == http.StatusUnauthorized {
+					t.Errorf("%s %s answers %s with %d: %s", r.method, r.path, as, a.status, a.body)
+				}
+			}
+		}
+	}
+}
+
+// TestAnAgentStaysInItsSnapshotAndSuggests looks at what an agent's token is good for.
+func TestAnAgentStaysInItsSnapshotAndSuggests(t *testing.T) {
+	t.Parallel()
+	e := mustEstate(t)
+	e.members()
+	mine := e.mustShop(t, e.by, "Boats", 3)
+	const change = `{"as": "%s", "changes": [{"op": "set", "record": {record}, "values": {"title": "Otter"}}]}`
+	tb := "/snapshots/{snapshot}/tables/{table}"
+	for _, c := range []struct {
+		method, path, body string
+		status             int
+	}{
+		{"GET", tb + "/records", ``, 200},
+		{"GET", "/snapshots", ``, 200},
+		{"POST", tb + "/changes", fmt.Sprintf(change, "suggestion"), 200},
+		{"POST", tb + "/changes", fmt.Sprintf(change, "edit"), 403},
+		{"POST", tb + "/changes", `{"op": "delete", "where": {"filter": "true"}}`, 403},
+		{"POST", tb + "/suggestions/accept", `{"where": {"filter": "true"}}`, 403},
+		{"GET", "/snapshots/" + mine.snapshot.ID, ``, 404},
+		{"GET", "/snapshots/" + mine.snapshot.ID + "/tables/" + mine.table.ID + "/records", ``, 404},
+		{"GET", "/connections", ``, 404},
+	} {
+		if a := e.api(t, "agent", c.method, e.address(c.path), e.address(c.body)); a.status != c.status {
+			t.Errorf("%s %s %s answers %d, want %d: %s", c.method, c.path, c.body, a.status, c.status, a.body)
+		}
+	}
+	if a := e.api(t, "agent", "GET", "/snapshots", ""); !strings.Contains(a.body, e.ids["snapshot"]) || strings.Contains(a.body, mine.snapshot.ID) {
+		t.Errorf("an agent's snapshots are %s", a.body)
+	}
+	if a := e.api(t, "agent elsewhere", "GET", "/jobs", ""); !strings.Contains(a.body, `"items":[]`) {
+		t.Errorf("an agent of another snapshot sees the jobs %s", a.body)
+	}
+}

@@ -117,10 +117,11 @@ func (s *Server) knowsHost(host string) bool {
 	return ip != nil && ip.IsLoopback()
 }
 
-// identified finds out who asks. Static files and health need nobody.
+// identified finds out who asks, and lets them do what their role and kind may do.
 func (s *Server) identified(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		if strings.HasPrefix(c.Path(), "/static/") || c.Path() == "/healthz" || c.Path() == "/readyz" {
+		act, routed := s.actOf(c)
+		if act == core.Open {
 			return next(c)
 		}
 		by, err := s.identify(c.Request())
@@ -132,6 +133,14 @@ func (s *Server) identified(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		c.SetRequest(c.Request().WithContext(core.WithLogIDs(c.Request().Context(), core.LogIDs{Person: by.Person})))
 		c.Set(actorKey, by)
+		if routed {
+			if err := by.May(act); err != nil {
+				return err
+			}
+			if err := withinSnapshot(c, by); err != nil {
+				return err
+			}
+		}
 		return next(c)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"scratchpaper/connectors"
+	"scratchpaper/internal/auth"
 	"scratchpaper/internal/core"
 	"scratchpaper/internal/events"
 	"scratchpaper/static"
@@ -44,7 +45,7 @@ type Deps struct {
 	Settings func(ctx context.Context, by core.Actor, connection string) (connectors.Connector, connectors.Settings, error)
 	// Sample makes the sample database ready and says what connection opens it; nil when there can be none.
 	Sample func(ctx context.Context) (store.NewConnection, error)
-	// Identify says who asks; nil is one local person. Codes: Unauthorized.
+	// Identify says who asks; nil is one person at this machine. Codes: Unauthorized.
 	Identify func(r *http.Request) (core.Actor, error)
 	// Ready says in a sentence what is not up, beside the database; nil is nothing.
 	Ready  func(ctx context.Context) error
@@ -66,6 +67,7 @@ type Server struct {
 	assets     *assets
 	log        *slog.Logger
 	config     Config
+	acts       map[string]core.Act // what each address does, by method and path
 	echo       *echo.Echo
 }
 
@@ -79,7 +81,7 @@ func New(d Deps) *Server {
 		s.log = slog.Default()
 	}
 	if s.identify == nil {
-		s.identify = func(*http.Request) (core.Actor, error) { return core.Local(), nil }
+		s.identify = auth.Chain{auth.UnknownToken{}, auth.Local{}}.Identify
 	}
 	if s.config.MaxUpload == 0 {
 		s.config.MaxUpload = 4 << 30
@@ -100,7 +102,9 @@ func (s *Server) newEcho() *echo.Echo {
 	e.IPExtractor = echo.ExtractIPDirect()
 	e.HTTPErrorHandler = func(err error, c echo.Context) { s.answerError(c, err) }
 	e.Use(s.logged, s.protected, s.identified)
+	s.acts = s.access()
 	s.routes(e)
+	s.mustKnow(e)
 	return e
 }
 

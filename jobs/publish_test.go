@@ -459,6 +459,11 @@ func TestARefreshBetweenTwoSlicesOfAPublishLeavesItsConflictsOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.ends(t, r.ID, "done")
+	editor := c.by
+	editor.Role = core.Editor
+	if _, err := c.ContinueJob(t.Context(), editor, j.ID); core.CodeOf(err) != core.Forbidden {
+		t.Errorf("an editor lets a publish go on: %v", err)
+	}
 	if _, err := c.ContinueJob(t.Context(), c.by, j.ID); err != nil {
 		t.Fatal(err)
 	}

@@ -143,7 +143,7 @@ func (s *Store) runSet(ctx context.Context, by core.Actor, ref TableRef, b Bulk,
 
 // DoLater makes a job of a command, whatever its size. Codes: NotFound, Forbidden, Invalid, Conflict (the order is gone).
 func (s *Store) DoLater(ctx context.Context, by core.Actor, snapshot string, b Bulk) (Job, error) {
-	if err := by.Require(core.Editor); err != nil {
+	if err := by.Require(b.leastRole()); err != nil {
 		return Job{}, err
 	}
 	if j, done, err := s.doneJob(ctx, by); err != nil || done {
@@ -180,6 +180,14 @@ func (s *Store) DoLater(ctx context.Context, by core.Actor, snapshot string, b B
 	s.Wake(ctx, j.ID)
 	s.hintJob(ctx, j)
 	return j, nil
+}
+
+// leastRole gives the role that a command needs.
+func (b Bulk) leastRole() core.Role {
+	if b.Kind == "transform" || b.Options.Suggest && (b.Kind == "set" || b.Kind == "delete") {
+		return core.Suggester
+	}
+	return core.Editor
 }
 
 // bulkLabel says what a command's job is called, after the command has been looked over.

@@ -43,12 +43,22 @@ type newBatch struct {
 	Undoes int64
 	Into   int64 // a batch of an earlier transaction to go on with; 0 opens a new one
 	Hold   *hold
+	// Suggests: it proposes and changes no value, which those may do too who may only suggest.
+	Suggests bool
+}
+
+// leastRole gives the role that the batch needs.
+func (n newBatch) leastRole() core.Role {
+	if n.Suggests {
+		return core.Suggester
+	}
+	return core.Editor
 }
 
 // inBatch locks the table, opens a batch, runs fn and closes the batch with its counts and the table's new version. A
 // batch that changed nothing leaves no trace. Browsers are told after the commit.
 func (s *Store) inBatch(ctx context.Context, by core.Actor, ref TableRef, n newBatch, fn func(b *batchTxn) error) (BatchResult, error) {
-	if err := by.Require(core.Editor); err != nil {
+	if err := by.Require(n.leastRole()); err != nil {
 		return BatchResult{}, err
 	}
 	var res BatchResult
@@ -409,7 +419,7 @@ func (s *Store) ApplyChanges(ctx context.Context, by core.Actor, ref TableRef, c
 	if opts.Label == "" {
 		opts.Label = ch.label(t)
 	}
-	return s.inBatch(ctx, by, ref, newBatch{Kind: opts.Kind, Label: opts.Label}, func(b *batchTxn) (err error) {
+	return s.inBatch(ctx, by, ref, newBatch{Kind: opts.Kind, Label: opts.Label, Suggests: opts.Suggest}, func(b *batchTxn) (err error) {
 		if b.refused, err = b.apply(ctx, ch, opts, &b.created); err != nil {
 			return err
 		}

@@ -20,7 +20,7 @@ func (s *Store) FillWhere(ctx context.Context, by core.Actor, ref TableRef, w Wh
 }
 
 func (s *Store) fillWhere(ctx context.Context, by core.Actor, ref TableRef, w Where, values map[int]core.Value, opts ChangeOptions, h *hold) (BatchResult, error) {
-	n := newBatch{Kind: orText(opts.Kind, "fill"), Label: orText(opts.Label, "Fill"), Hold: h}
+	n := newBatch{Kind: orText(opts.Kind, "fill"), Label: orText(opts.Label, "Fill"), Hold: h, Suggests: opts.Suggest}
 	if opts.Suggest {
 		return s.inBatchBeside(ctx, by, ref, n, func(b *batchTxn) error { return b.suggestFill(ctx, s, w, values, opts.Reason) })
 	}
@@ -91,7 +91,7 @@ func (s *Store) DeleteWhere(ctx context.Context, by core.Actor, ref TableRef, w 
 }
 
 func (s *Store) deleteRecordsWhere(ctx context.Context, by core.Actor, ref TableRef, w Where, opts ChangeOptions, h *hold) (BatchResult, error) {
-	n := newBatch{Kind: "delete", Label: orText(opts.Label, "Delete records"), Hold: h}
+	n := newBatch{Kind: "delete", Label: orText(opts.Label, "Delete records"), Hold: h, Suggests: opts.Suggest}
 	if opts.Suggest {
 		return s.inBatchBeside(ctx, by, ref, n, func(b *batchTxn) error { return b.suggestDelete(ctx, s, w, opts.Reason) })
 	}

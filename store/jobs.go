@@ -177,7 +177,8 @@ func (s *Store) Jobs(ctx context.Context, by core.Actor, f JobsFilter) ([]Job, e
 	rows, err := s.pool.Query(ctx, `select `+jobColumns+` from jobs where org_id = $1 and ($2 = '' or snapshot_id = $2)
 		and (not $3 or state in ('queued', 'running', 'waiting'))
 		and ($4 = '' or (created_at, id) < (select o.created_at, o.id from jobs o where o.org_id = $1 and o.id = $4))
-		order by created_at desc, id desc limit $5`, by.Org, f.Snapshot, f.Open, f.After, f.Limit)
+		and ($6 = '' or snapshot_id = $6)
+		order by created_at desc, id desc limit $5`, by.Org, f.Snapshot, f.Open, f.After, f.Limit, by.Snapshot)
 	if err != nil {
 		return nil, fmt.Errorf("jobs: %w", err)
 	}
@@ -186,7 +187,7 @@ func (s *Store) Jobs(ctx context.Context, by core.Actor, f JobsFilter) ([]Job, e
 
 // JobByID gives one job. Codes: NotFound.
 func (s *Store) JobByID(ctx context.Context, by core.Actor, id string) (Job, error) {
-	return s.oneJob(ctx, s.pool, `select `+jobColumns+` from jobs where org_id = $1 and id = $2`, by.Org, id)
+	return s.oneJob(ctx, s.pool, `select `+jobColumns+` from jobs where org_id = $1 and id = $2 and ($3 = '' or snapshot_id = $3)`, by.Org, id, by.Snapshot)
 }
 
 // CancelJob asks a job to stop at its next step; one that waits or is queued stops now. What it did stays. Codes: NotFound,
@@ -241,13 +242,17 @@ func (s *Store) ContinueJob(ctx context.Context, by core.Actor, id string) (Job,
 	if err := by.Require(core.Editor); err != nil {
 		return Job{}, err
 	}
+	if job, err := s.JobByID(ctx, by, id); err != nil {
+		return Job{}, err
+	} else if job.Kind == "publish" {
+		if err := by.Require(core.Publisher); err != nil { // it goes on to send
+			return Job{}, err
+		}
+	}
 	j, err := s.oneJob(ctx, s.pool, `update jobs set state = 'queued', waiting_for = '', not_before = null, enqueued_at = null,
 			checkpoint = checkpoint || '{"continued": true}'
 		where org_id = $1 and id = $2 and state = 'waiting' and waiting_for = 'person' returning `+jobColumns, by.Org, id)
 	if core.CodeOf(err) == core.NotFound {
-		if _, err := s.JobByID(ctx, by, id); err != nil {
-			return Job{}, err
-		}
 		return Job{}, core.Errorf(core.Conflict, "This job does not wait for anybody.")
 	}
 	if err == nil {

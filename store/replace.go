@@ -180,7 +180,7 @@ func (r Replace) label() string {
 }
 
 func (s *Store) suggestReplace(ctx context.Context, by core.Actor, ref TableRef, w Where, r Replace, h *hold) (BatchResult, error) {
-	return s.inBatchBeside(ctx, by, ref, newBatch{Kind: "transform", Label: r.label(), Hold: h}, func(b *batchTxn) error {
+	return s.inBatchBeside(ctx, by, ref, newBatch{Kind: "transform", Label: r.label(), Hold: h, Suggests: true}, func(b *batchTxn) error {
 		cols, err := r.check(b.t)
 		if err != nil {
 			return err

@@ -21,7 +21,7 @@ const fillFactor = 45
 func (s *Store) Snapshots(ctx context.Context, by core.Actor) ([]Snapshot, error) {
 	rows, err := s.pool.Query(ctx, `
 		select id, name, created_by, created_at from snapshots
-		where org_id = $1 and archived_at is null order by created_at desc, id`, by.Org)
+		where org_id = $1 and ($2 = '' or id = $2) and archived_at is null order by created_at desc, id`, by.Org, by.Snapshot)
 	if err != nil {
 		return nil, fmt.Errorf("snapshots: %w", err)
 	}
@@ -70,6 +70,9 @@ func scanSnapshot(row pgx.CollectableRow) (Snapshot, error) {
 
 // SnapshotByID gives one snapshot with its tables and their columns. Codes: NotFound.
 func (s *Store) SnapshotByID(ctx context.Context, by core.Actor, id string) (Snapshot, error) {
+	if err := by.Within(id); err != nil {
+		return Snapshot{}, err
+	}
 	rows, err := s.pool.Query(ctx, `select id, name, created_by, created_at from snapshots where org_id = $1 and id = $2`, by.Org, id)
 	if err != nil {
 		return Snapshot{}, fmt.Errorf("snapshot: %w", err)
@@ -84,6 +87,9 @@ func (s *Store) SnapshotByID(ctx context.Context, by core.Actor, id string) (Sna
 
 // HasSnapshot gives an error unless the organization has the snapshot. Codes: NotFound.
 func (s *Store) HasSnapshot(ctx context.Context, by core.Actor, id string) error {
+	if err := by.Within(id); err != nil {
+		return err
+	}
 	var found bool
 	err := s.pool.QueryRow(ctx, `select true from snapshots where org_id = $1 and id = $2`, by.Org, id).Scan(&found)
 	return mapError(err)
@@ -91,6 +97,9 @@ func (s *Store) HasSnapshot(ctx context.Context, by core.Actor, id string) error
 
 // Tables gives a snapshot's tables with columns, in order.
 func (s *Store) Tables(ctx context.Context, by core.Actor, snapshot string) ([]Table, error) {
+	if err := by.Within(snapshot); err != nil {
+		return nil, err
+	}
 	tables, err := selectTables(ctx, s.pool, "org_id = $1 and snapshot_id = $2", by.Org, snapshot)
 	if err != nil {
 		return nil, err
@@ -105,6 +114,9 @@ func (s *Store) TableByID(ctx context.Context, by core.Actor, ref TableRef) (Tab
 }
 
 func tableTx(ctx context.Context, q querier, by core.Actor, ref TableRef) (Table, error) {
+	if err := by.Within(ref.Snapshot); err != nil {
+		return Table{}, err
+	}
 	tables, err := selectTables(ctx, q, "org_id = $1 and snapshot_id = $2 and id = $3", by.Org, ref.Snapshot, ref.Table)
 	if err != nil {
 		return Table{}, err

@@ -10,9 +10,10 @@ import (
 // Role is what a member of an organization may do; each includes those before it.
 type Role int
 
-// The roles, from least to most.
+// The roles, from least to most. Suggester is no member's: it is how far tokens and agents go that only suggest.
 const (
 	Viewer Role = iota + 1
+	Suggester
 	Editor
 	Publisher
 	Admin
@@ -23,6 +24,8 @@ func (r Role) String() string {
 	switch r {
 	case Viewer:
 		return "viewer"
+	case Suggester:
+		return "suggester"
 	case Editor:
 		return "editor"
 	case Publisher:
@@ -33,14 +36,29 @@ func (r Role) String() string {
 	return "nobody"
 }
 
+// Roles lists those of members, from least to most.
+var Roles = []Role{Viewer, Editor, Publisher, Admin}
+
+// RoleNamed gives a member's role by its word; 0 is none.
+func RoleNamed(word string) Role {
+	for _, r := range Roles {
+		if r.String() == word {
+			return r
+		}
+	}
+	return 0
+}
+
 // Actor is who asks. Every command of the store takes one and sees only its organization.
 type Actor struct {
-	Org    string // organization id
-	Person string // person id, or "" for the program itself
-	Name   string // as shown in the history
-	Kind   string // person, token, agent, system
-	Role   Role
-	Client string // id of the browser tab, so that it can ignore its own hints; may be ""
+	Org      string // organization id
+	Person   string // person id; of a token or an agent its own id; "" for the program itself
+	Name     string // as shown in the history
+	Kind     string // person, token, agent, system
+	Role     Role
+	Client   string // id of the browser tab, so that it can ignore its own hints; may be ""
+	Session  string // id of the session that a person has signed in with; "" without one
+	Snapshot string // the only snapshot that it sees; "" is all of the organization's
 }
 
 // LocalOrg and LocalPerson are the organization and the person of an app with no identity provider.
@@ -51,12 +69,12 @@ const (
 
 // Local is the actor of an app with no identity provider: one person, on this machine.
 func Local() Actor {
-	return Actor{Org: LocalOrg, Person: LocalPerson, Name: "You", Kind: "person", Role: Admin}
+	return Actor{Org: LocalOrg, Person: LocalPerson, Name: "You", Kind: KindPerson, Role: Admin}
 }
 
 // System is the program acting for an organization, in jobs and migrations.
 func System(org string) Actor {
-	return Actor{Org: org, Name: "Scratchpaper", Kind: "system", Role: Admin}
+	return Actor{Org: org, Name: "Scratchpaper", Kind: KindSystem, Role: Admin}
 }
 
 // Require gives a Forbidden error unless the actor has at least role r.

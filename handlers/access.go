@@ -1,0 +1,101 @@
+package handlers
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/labstack/echo/v4"
+
+	"scratchpaper/internal/core"
+)
+
+// pageAccess lists the pages' addresses by what their requests do; core.Access says who may do it. Those of the JSON API stand in
+// their operations. An address that is in none of them stops the start.
+var pageAccess = map[core.Act][]string{
+	core.Open: {"GET /static/:version/*", "GET /healthz", "GET /readyz", "GET /dev/run"},
+	core.Look: {
+		"GET /events", "GET /", "GET /home/snapshots", "GET /palette", "GET /connections", "GET /connections/new", "GET /connections/new/:connector",
+		"GET /connections/:connection", "GET /snapshots/:snapshot", "GET /snapshots/:snapshot/settings", "GET /snapshots/:snapshot/history",
+		"GET /jobs", "GET /jobs/list", "GET /jobs/now", "GET /jobs/:job", "GET /jobs/:job/panel", "GET /settings", "POST /settings/theme", "GET /gallery",
+		"GET " + grid, "GET " + grid + "/columns.css", "GET " + grid + "/order", "GET " + grid + "/rows", "GET " + grid + "/cell", "GET " + grid + "/references",
+		"GET " + grid + "/copy", "GET " + grid + "/export", "GET " + grid + "/counts", "GET " + grid + "/aggregate", "GET " + grid + "/find", "GET " + grid + "/filter",
+		"GET " + grid + "/tools", "GET " + grid + "/facets", "GET " + grid + "/records/:record", "GET " + grid + "/suggestions/next",
+		"GET " + grid + "/suggestions/groups", "GET " + plan, "GET " + plan + "/effects",
+	},
+	core.Suggest: {"GET " + grid + "/replace", "POST " + grid + "/replace"},
+	core.Edit: {
+		"GET /snapshots/new", "POST /snapshots", "POST /snapshots/:snapshot/refresh", "POST /snapshots/:snapshot/rename", "POST /snapshots/:snapshot/batches/:batch/undo",
+		"POST /jobs/:job/cancel", "POST /jobs/:job/continue", "GET /imports/new", "POST /imports", "GET /imports/:upload", "POST /imports/:upload",
+		"POST /snapshots/:snapshot/undo", "POST /snapshots/:snapshot/redo", "POST " + grid + "/edits", "POST " + grid + "/paste", "POST " + grid + "/fill",
+		"POST " + grid + "/spread", "POST " + grid + "/delete", "POST " + grid + "/undelete", "POST " + grid + "/records", "POST " + grid + "/records/:record",
+		"POST " + grid + "/suggestions/accept", "POST " + grid + "/suggestions/reject", "POST /snapshots/:snapshot/plans", "POST " + plan + "/items",
+		"POST /connections/:connection/test",
+	},
+	core.Publish: {
+		"POST /sample", "POST /connections", "GET /connections/:connection/edit", "POST /connections/:connection", "POST /connections/:connection/delete",
+		"POST /snapshots/:snapshot/delete", "POST " + plan + "/publish", "POST " + plan + "/retry", "POST " + plan + "/revert", "POST " + plan + "/items/:item/settle",
+	},
+}
+
+const (
+	grid = "/snapshots/:snapshot/tables/:table"
+	plan = "/snapshots/:snapshot/plans/:plan"
+)
+
+// access gives what each address does, by method and path. It panics when one is named twice.
+func (s *Server) access() map[string]core.Act {
+	all := map[string]core.Act{}
+	add := func(route string, act core.Act) {
+		if was, known := all[route]; known {
+			panic(fmt.Sprintf("handlers: %s is listed as %s and as %s", route, was, act))
+		}
+		all[route] = act
+	}
+	for act, routes := range pageAccess {
+		for _, r := range routes {
+			add(r, act)
+		}
+	}
+	for _, o := range s.operations() {
+		add(o.method+" /api/v1"+o.path, o.act())
+	}
+	return all
+}
+
+// mustKnow panics when an address is routed that no list says the access of: it would be nobody's.
+func (s *Server) mustKnow(e *echo.Echo) {
+	for _, r := range e.Routes() {
+		if _, known := s.acts[r.Method+" "+r.Path]; !known {
+			panic(fmt.Sprintf("handlers: nothing says who may %s %s: add it to pageAccess", r.Method, r.Path))
+		}
+	}
+}
+
+// actOf gives what a request does; routed is false where nothing is at its address, which its caller is told after they are known.
+func (s *Server) actOf(c echo.Context) (act core.Act, routed bool) {
+	act, routed = s.acts[c.Request().Method+" "+c.Path()]
+	return act, routed
+}
+
+// act is what an operation of the API does: reading looks, everything else edits, unless it says otherwise.
+func (o operation) act() core.Act {
+	switch {
+	case o.does != "":
+		return o.does
+	case o.method == http.MethodGet:
+		return core.Look
+	}
+	return core.Edit
+}
+
+// agentAddresses are those outside of a snapshot that an agent gets to; what they answer is narrowed to its snapshot by the store.
+var agentAddresses = []string{"/api/v1/openapi.json", "/api/v1/snapshots", "/api/v1/jobs", "/api/v1/jobs/:job", "/api/v1/events"}
+
+// withinSnapshot keeps an actor with a single snapshot to the API's addresses of it. Codes: NotFound.
+func withinSnapshot(c echo.Context, by core.Actor) error {
+	if by.Snapshot == "" || slices.Contains(agentAddresses, c.Path()) {
+		return nil
+	}
+	return by.Within(c.Param("snapshot"))
+}

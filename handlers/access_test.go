@@ -1,0 +1,36 @@
+package handlers
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"scratchpaper/internal/core"
+)
+
+func TestTheDocumentShowsTheTableOfAccess(t *testing.T) {
+	t.Parallel()
+	raw, err := os.ReadFile("../docs/access.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, rows := string(raw), 0
+	for _, r := range core.Access {
+		role, agent := "nobody", "–"
+		if r.Role != 0 {
+			role = r.Role.String()
+		}
+		if r.Agent {
+			agent = "in their snapshot"
+		}
+		if row := fmt.Sprintf("| %s | %s | %s | %s | %s |\n", r.Act, r.Means, role, cmp.Or(string(r.Scope), "–"), agent); !strings.Contains(doc, row) {
+			t.Errorf("docs/access.md has no row\n%s", row)
+		}
+		rows++
+	}
+	if n := strings.Count(doc, "\n| ") - 2; n != rows {
+		t.Errorf("docs/access.md has %d rows, and the table %d", n, rows)
+	}
+}
