@@ -32,6 +32,7 @@ type readState struct {
 const (
 	sweeping = "sweep"  // a second look at all ids, where the service cannot be asked for some
 	removing = "remove" // what is surely gone leaves
+	same     = "same"   // nothing has changed: there is nothing to read
 )
 
 // tableSum is what a job did to a table.
@@ -181,13 +182,16 @@ func (r *reading) readTable(i int, t store.Table) error {
 	if err != nil {
 		return err
 	}
-	r.countTotal(session, remote, i)
+	rt := &remoteReading{reading: r, session: session, table: t, remote: remote, cols: cols, index: i}
 	if !r.first { // else what a publish has changed there looks as if somebody else had
 		if err := r.o.Store.MergeOutcomes(r.ctx, r.By, t, ""); err != nil {
 			return err
 		}
+		if err := rt.compareDigests(); err != nil {
+			return err
+		}
 	}
-	rt := &remoteReading{reading: r, session: session, table: t, remote: remote, cols: cols, index: i}
+	r.countTotal(session, remote, i)
 	for r.st.Phase == "" {
 		if err := r.Step(); err != nil {
 			return err
@@ -196,7 +200,7 @@ func (r *reading) readTable(i int, t store.Table) error {
 			return err
 		}
 	}
-	if !r.first {
+	if !r.first && r.st.Phase != same {
 		if err := rt.removeUnseen(); err != nil {
 			return err
 		}
@@ -322,8 +326,13 @@ const (
 	pageHold  = 50 * time.Millisecond
 )
 
+// byVersion says whether versions tell what differs from what is here.
+func (rt *remoteReading) byVersion() bool {
+	return !rt.first && rt.remote.Versioned && rt.table.Versioned && allFilled(rt.cols)
+}
+
 func (rt *remoteReading) nextPage() error {
-	if vr, ok := rt.session.(connectors.VersionReader); ok && !rt.first && rt.remote.Versioned && rt.table.Versioned && allFilled(rt.cols) {
+	if vr, ok := rt.session.(connectors.VersionReader); ok && rt.byVersion() {
 		if br, ok := rt.session.(connectors.BatchReader); ok {
 			return rt.versionsPage(vr, br)
 		}

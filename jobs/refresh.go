@@ -1,6 +1,8 @@
 package jobs
 
 import (
+	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -13,6 +15,54 @@ const (
 	versionPage = 10000 // ids and versions that one page asks for
 	goneChunk   = 1000  // records that are looked for and removed at a time
 )
+
+// digestRecords is how many records a table may have here for its digest to be asked for: the service sums up some millions a
+// second, and what does not end in time was in vain.
+const digestRecords = 20_000_000
+
+// compareDigests ends the reading before its first page when the service's records and ours sum up to the same.
+func (rt *remoteReading) compareDigests() error {
+	digester, ok := rt.session.(connectors.Digester)
+	if !ok || !rt.byVersion() || rt.st.Phase != "" || rt.st.Page > 0 || rt.tooLarge() {
+		return nil
+	}
+	if err := rt.Step(); err != nil {
+		return err
+	}
+	ctx, cancel := rt.Request()
+	defer cancel()
+	began := time.Now()
+	var there connectors.Digest
+	theirs, answered := errors.New("no answer"), make(chan struct{})
+	rt.aside(func() {
+		defer close(answered)
+		there, theirs = digester.Digest(ctx, rt.remote)
+	})
+	records, sum, err := rt.o.Store.Digest(ctx, rt.table)
+	<-answered
+	switch {
+	case context.Cause(rt.ctx) != nil:
+		return context.Cause(rt.ctx)
+	case err != nil, theirs != nil: // what it hides will be seen in reading
+		rt.o.Log.DebugContext(rt.ctx, "refresh without a digest", "here", err, "there", theirs)
+		return nil
+	}
+	rt.note(func(p *store.Progress) {
+		p.Tables[rt.index].Total = &there.Records
+		sumTotals(p)
+	})
+	if there != (connectors.Digest{Records: records, Sum: sum}) {
+		return nil
+	}
+	rt.st.Done[rt.table.ID], rt.st.Phase = records, same
+	rt.pageDone(int(records), time.Since(began))
+	return nil
+}
+
+func (rt *remoteReading) tooLarge() bool {
+	n := rt.table.Counts.Records
+	return n != nil && *n > digestRecords
+}
 
 // versionsPage reads a page of ids and versions, and of those that differ from what is here the records themselves.
 func (rt *remoteReading) versionsPage(vr connectors.VersionReader, br connectors.BatchReader) error {

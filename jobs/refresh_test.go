@@ -243,6 +243,47 @@ func TestARefreshAsksOnlyForWhatDiffers(t *testing.T) {
 	}
 }
 
+// A refresh of what nobody changed asks for one sum; whatever differs, here or there, is found by reading.
+func TestARefreshOfWhatNobodyChangedReadsNothing(t *testing.T) {
+	t.Parallel()
+	s := newShelf(200)
+	s.abilities = "digest"
+	l, sn := downloaded(t, s)
+	l.setTitle(t, sn, 7, "mine")
+	refreshed := func(reads int, want store.MergeCounts) {
+		t.Helper()
+		before, digests := s.reads, s.digests
+		j := l.ends(t, l.refresh(t, sn).ID, "done")
+		if sum := sums(t, j); sum.MergeCounts != want {
+			t.Errorf("the summary is %+v, want %+v", sum.MergeCounts, want)
+		}
+		if n := int64(len(s.books)); j.Progress.Done != n || j.Progress.Total == nil || *j.Progress.Total != n || j.Progress.Tables[0].State != "done" {
+			t.Errorf("the progress is %+v", j.Progress)
+		}
+		if s.reads-before != reads || s.digests-digests != 1 {
+			t.Errorf("%d pages and %d digests were asked for, want %d and 1", s.reads-before, s.digests-digests, reads)
+		}
+		if n := l.seenRows(t, sn); n != 0 {
+			t.Errorf("%d pages of ids are left", n)
+		}
+	}
+	refreshed(0, store.MergeCounts{})
+	s.put(3, "changed", "11")
+	refreshed(1, store.MergeCounts{Changed: 1})
+	refreshed(0, store.MergeCounts{})
+	s.put(500, "new", "1")
+	s.remove(4)
+	refreshed(1, store.MergeCounts{New: 1, Deleted: 1})
+	s.remove(7) // edited here: its conflict waits for a person, and is no difference any more
+	refreshed(1, store.MergeCounts{Conflicts: 1})
+	refreshed(0, store.MergeCounts{})
+	s.put(7, "back", "10")
+	refreshed(1, store.MergeCounts{Conflicts: 1})
+	refreshed(0, store.MergeCounts{})
+	s.reckoner = "postgres://127.0.0.1:1/nobody" // no digest: it is read as if there were none
+	refreshed(1, store.MergeCounts{})
+}
+
 func TestManyRemovalsWaitForAPerson(t *testing.T) {
 	t.Parallel()
 	for _, abilities := range []string{"plain", "lookup", "versions"} {

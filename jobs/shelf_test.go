@@ -31,14 +31,16 @@ type shelf struct {
 	books     map[string]book
 	clock     int
 	page      int                                    // records of a page at most; 0 is as many as asked for
-	abilities string                                 // plain, lookup, versions
+	abilities string                                 // plain, lookup, versions, digest
 	onRead    func(ctx context.Context, n int) error // before the nth page is given, from 1
 	onTest    func() error
 	answer    func(all []string) []string // what a listing shows of all ids; nil is all
 	reads     int
 	read      int // records whose values were handed over
 	priceType core.ColumnType
-	open      int // sessions that are open
+	reckoner  string // address of a Postgres that sums up for Digest
+	digests   int    // that were asked for
+	open      int    // sessions that are open
 }
 
 type book struct {
@@ -53,6 +55,8 @@ func newShelf(n int) *shelf {
 	}
 	return s
 }
+
+func (s *shelf) versioned() bool { return s.abilities == "versions" || s.abilities == "digest" }
 
 func bookID(i int) string { return fmt.Sprintf("shop/%06d", i) }
 
@@ -83,6 +87,8 @@ func (s *shelf) Open(context.Context, connectors.Settings, connectors.Environmen
 		return lookupSession{plain}, nil
 	case "versions":
 		return versionsSession{lookupSession{plain}}, nil
+	case "digest":
+		return digestSession{versionsSession{lookupSession{plain}}}, nil
 	}
 	return plain, nil
 }
@@ -92,6 +98,8 @@ type plainSession struct{ *shelf }
 type lookupSession struct{ plainSession }
 
 type versionsSession struct{ lookupSession }
+
+type digestSession struct{ versionsSession }
 
 func (s plainSession) Close() {
 	s.mu.Lock()
@@ -112,7 +120,7 @@ func (s plainSession) Tables(ctx context.Context) ([]connectors.Table, error) {
 }
 
 func (s plainSession) Table(context.Context, string) (connectors.Table, error) {
-	return connectors.Table{ID: "books", Name: "Books", Key: []string{"shop", "number"}, Readable: true, Writable: true, Versioned: s.abilities == "versions",
+	return connectors.Table{ID: "books", Name: "Books", Key: []string{"shop", "number"}, Readable: true, Writable: true, Versioned: s.versioned(),
 		Columns: []connectors.Field{{ID: "title", Name: "Title", Type: core.Text, Writable: true}, {ID: "price", Name: "Price", Type: s.price(), Writable: true}}}, nil
 }
 
@@ -190,7 +198,7 @@ func (s plainSession) ids() []string {
 func (s plainSession) record(id string, fields []string, keysOnly bool) connectors.Record {
 	b := s.books[id]
 	r := connectors.Record{ID: id}
-	if s.abilities == "versions" {
+	if s.versioned() {
 		r.Version = strconv.Itoa(b.version)
 	}
 	if keysOnly {
@@ -230,6 +238,25 @@ func (s lookupSession) Current(_ context.Context, _ connectors.Table, fields []s
 func (s versionsSession) Versions(ctx context.Context, req connectors.ReadRequest) (connectors.Page, error) {
 	req.KeysOnly = true
 	return s.Read(ctx, req)
+}
+
+// Digest sums up ids and versions as Postgres does.
+func (s digestSession) Digest(ctx context.Context, _ connectors.Table) (d connectors.Digest, err error) {
+	var ids, versions []string
+	s.mu.Lock()
+	for id, b := range s.books {
+		ids, versions = append(ids, id), append(versions, fmt.Sprint(b.version))
+	}
+	s.digests++
+	s.mu.Unlock()
+	conn, err := pgx.Connect(ctx, s.reckoner)
+	if err != nil {
+		return d, err
+	}
+	defer conn.Close(ctx)
+	err = conn.QueryRow(ctx, `select count(*), coalesce(sum(hashtextextended((id || ' ' || version) collate "C", 0)), 0)::text from unnest($1::text[], $2::text[]) u(id, version)`,
+		ids, versions).Scan(&d.Records, &d.Sum)
+	return d, err
 }
 
 // library is an app without its pages whose service is a shelf.
@@ -291,6 +318,9 @@ func mustLibrary(t *testing.T, s *shelf) *library {
 	}
 	t.Cleanup(pool.Close)
 	l.Store = store.New(store.Options{Pool: pool, Sealer: openBox{}, Notifier: l.hints, Log: slog.New(slog.DiscardHandler)})
+	if s != nil {
+		s.reckoner = l.url
+	}
 	l = l.with(t, s)
 	mini := miniredis.RunT(t)
 	rdb := redis.NewClient(&redis.Options{Addr: mini.Addr()})

@@ -167,6 +167,18 @@ func (s *Store) SeenAgain(ctx context.Context, j *Job, t Table, page int, ids []
 	})
 }
 
+// Digest sums up the remote ids and versions of a table's records as a connectors.Digester sums up the service's; the sum is a
+// whole number in decimals. Records that are thought to be gone there do not count.
+func (s *Store) Digest(ctx context.Context, t Table) (records int64, sum string, err error) {
+	err = s.pool.QueryRow(ctx, `select count(*), coalesce(sum(hashtextextended((r._remote_id || ' ' || coalesce(r._remote_version, '')) collate "C", 0)), 0)::text
+		from `+dataTable(t)+` r where r._remote_id is not null and (r._conflict is null or r._conflict -> '_record' ->> 'kind' is distinct from 'deleted_there')`,
+		dynamic).Scan(&records, &sum)
+	if err != nil {
+		return 0, "", mapError(fmt.Errorf("digest: %w", err))
+	}
+	return records, sum, nil
+}
+
 // Differing gives of some remote ids those whose record is not here, has another version, or is thought to be gone.
 func (s *Store) Differing(ctx context.Context, t Table, ids, versions []string) ([]string, error) {
 	rows, err := s.pool.Query(ctx, `select u.id from unnest($1::text[], $2::text[]) with ordinality as u(id, version, n)

@@ -74,6 +74,7 @@ func Run(t *testing.T, h Harness) {
 		{"a wrong credential is an error", wrongCredential},
 		{"reading goes on from any checkpoint while records come and go", readsThrough},
 		{"a version differs whenever the record does", versionsMove},
+		{"a digest differs whenever a record does", digestMoves},
 		{"current values come by id and missing records are absent", readsCurrent},
 		{"records are counted", counts},
 		{"values come back as they were written", roundTrips},

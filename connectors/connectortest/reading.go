@@ -155,6 +155,33 @@ func versionsMove(t *testing.T, h Harness) {
 	}
 }
 
+func digestMoves(t *testing.T, h Harness) {
+	b := open(t, h, 3)
+	digester := ability[connectors.Digester](b)
+	if !b.table.Versioned {
+		t.Skip("records have no version here")
+	}
+	var digests []connectors.Digest
+	moved := func(what string, records int64) {
+		t.Helper()
+		d := must(b, func(ctx context.Context) (connectors.Digest, error) { return digester.Digest(ctx, b.table) })
+		if d.Records != records || d.Sum == "" || slices.ContainsFunc(digests, func(old connectors.Digest) bool { return old.Sum == d.Sum }) {
+			t.Errorf("%s the digest is %+v, after %+v", what, d, digests)
+		}
+		if again := must(b, func(ctx context.Context) (connectors.Digest, error) { return digester.Digest(ctx, b.table) }); again != d {
+			t.Errorf("%s the digest is %+v, and %+v when asked for again", what, d, again)
+		}
+		digests = append(digests, d)
+	}
+	moved("at first", 3)
+	b.Service.Set(t, b.IDs[1], b.Text, "moved")
+	moved("after a change", 3)
+	b.Service.Remove(t, b.IDs[0])
+	moved("after a removal", 2)
+	b.Service.Add(t, "added")
+	moved("with a new record", 3)
+}
+
 func readsCurrent(t *testing.T, h Harness) {
 	b := open(t, h, 4)
 	b.Service.Set(t, b.IDs[2], b.Text, "now")

@@ -99,6 +99,7 @@ var (
 	_ connectors.GuardedWriter = (*session)(nil)
 	_ connectors.Recogniser    = (*session)(nil)
 	_ connectors.Counter       = (*session)(nil)
+	_ connectors.Digester      = (*session)(nil)
 	_ connectors.EffectsReader = (*session)(nil)
 )
 

@@ -319,6 +319,38 @@ func (r *relation) onKey() string {
 	return strings.Join(parts, " and ")
 }
 
+// Digest sums up the ids and versions of a table's rows in one scan that sends a single row, by several workers where the server
+// has them: about half the time of sending them all.
+func (s *session) Digest(ctx context.Context, table connectors.Table) (connectors.Digest, error) {
+	var d connectors.Digest
+	r, err := s.readable(ctx, table.ID)
+	if err != nil {
+		return d, err
+	}
+	if !r.versioned {
+		return d, &connectors.Fault{Kind: connectors.NotAllowed, Words: "The rows of " + r.id() + " have no versions.", Unsent: true}
+	}
+	err = s.reading(ctx, func(ctx context.Context, tx *transaction) error {
+		return tx.conn.QueryRow(ctx, fmt.Sprintf(`select count(*), coalesce(sum(pg_catalog.hashtextextended((%s || ' ' || t.xmin::text) collate pg_catalog."C", 0)), 0)::text from %s t`,
+			r.idSQL("t"), r.sql())).Scan(&d.Records, &d.Sum)
+	})
+	return d, err
+}
+
+// idSQL is what encodeID makes of a row's key. JSON writes some rare characters otherwise than encodeID does: such a row looks
+// changed.
+func (r *relation) idSQL(alias string) string {
+	names := identifiers(alias, r.key)
+	if len(names) == 1 {
+		return names[0] + "::text"
+	}
+	parts := make([]string, len(names))
+	for i, n := range names {
+		parts[i] = "pg_catalog.to_json(" + n + "::text)::text"
+	}
+	return "'[' || " + strings.Join(parts, " || ',' || ") + " || ']'"
+}
+
 // Count counts a table's rows.
 func (s *session) Count(ctx context.Context, table connectors.Table) (int64, error) {
 	r, err := s.readable(ctx, table.ID)
