@@ -93,8 +93,24 @@ func (a *app) openDatabase(ctx context.Context) (databaseURL string, err error) 
 			return "", err
 		}
 	}
-	_, err = migrations.Up(ctx, pg)
-	return databaseURL, err
+	if _, err := migrations.Up(ctx, pg); err != nil {
+		return "", err
+	}
+	return databaseURL, a.bringForward(ctx, databaseURL)
+}
+
+// bringForward brings the layouts of snapshots up to date.
+func (a *app) bringForward(ctx context.Context, databaseURL string) error {
+	pool, err := store.Connect(ctx, databaseURL, 1, nil)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	n, err := store.New(store.Options{Pool: pool, Log: a.log}).BringForward(ctx)
+	if n > 0 {
+		a.log.Info("Snapshots were brought to the layout of this version.", "snapshots", n)
+	}
+	return err
 }
 
 // oldestServer is the oldest version of PostgreSQL that the app's statements are for.

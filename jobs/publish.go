@@ -114,38 +114,58 @@ func (p *publishing) sendAll(st publishState) error {
 		return err
 	}
 	for _, t := range tables {
-		if _, err := p.sendTable(t, "update", st); err != nil {
+		if _, err := p.sendTable(t, "update", 0, st); err != nil {
 			return err
 		}
 	}
-	if !p.plan.Deletes {
-		return nil
-	}
-	for i := len(tables) - 1; i >= 0; i-- { // children first
-		if _, err := p.sendTable(tables[i], "delete", st); err != nil {
-			return err
-		}
+	if p.plan.Deletes {
+		return p.sendDeletes(tables, st)
 	}
 	return nil
 }
 
-// sendCreates sends creates as long as that makes others ready, which refer to them.
+// sendCreates sends creates as long as that makes others ready, which refer to them, and helps those that wait for each other.
 func (p *publishing) sendCreates(tables []store.Table, st publishState) error {
 	for more := true; more; {
 		more = false
 		for _, t := range tables {
-			sent, err := p.sendTable(t, "create", st)
+			sent, err := p.sendTable(t, "create", 0, st)
 			if err != nil {
 				return err
 			}
 			more = more || sent && len(tables) > 1
 		}
+		if more {
+			continue
+		}
+		p.o.Fault("publish.circles")
+		broken, err := p.o.Store.BreakCircles(p.ctx, p.Job, p.Snapshot, p.plan.ID)
+		if err != nil {
+			return err
+		}
+		more = broken > 0
 	}
 	return nil
 }
 
-// sendTable sends what is ready of an operation and says whether that was anything.
-func (p *publishing) sendTable(t store.Table, op string, st publishState) (sent bool, err error) {
+// sendDeletes sends deletes, what refers to a record before it.
+func (p *publishing) sendDeletes(tables []store.Table, st publishState) error {
+	levels, err := p.o.Store.OrderDeletes(p.ctx, p.Job, p.Snapshot, p.plan.ID)
+	if err != nil {
+		return err
+	}
+	for level := min(1, levels); level <= levels; level++ {
+		for i := len(tables) - 1; i >= 0; i-- { // children first
+			if _, err := p.sendTable(tables[i], "delete", level, st); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// sendTable sends what is ready of an operation, of deletes those of a level, and says whether that was anything.
+func (p *publishing) sendTable(t store.Table, op string, level int, st publishState) (sent bool, err error) {
 	for {
 		if err := p.Step(); err != nil {
 			return sent, err
@@ -155,7 +175,7 @@ func (p *publishing) sendTable(t store.Table, op string, st publishState) (sent 
 			return sent, err
 		}
 		p.o.Fault("publish.claim")
-		items, err := p.o.Store.ClaimItems(p.ctx, p.Job, t, p.plan.ID, op, limit)
+		items, err := p.o.Store.ClaimItems(p.ctx, p.Job, t, p.plan.ID, op, level, limit)
 		if err != nil || len(items) == 0 {
 			return sent, err
 		}

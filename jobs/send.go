@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"time"
 
@@ -231,6 +232,20 @@ func (b *batch) save(writes []connectors.Write, outcomes []connectors.Outcome) e
 	return again
 }
 
+// sentWhole gives what a record is taken to hold after a write that was not answered with it: of a create, what was not sent is empty.
+func (b *batch) sentWhole(w connectors.Write) map[string]core.Value {
+	if b.op != "create" {
+		return w.Values
+	}
+	out := maps.Clone(w.Values)
+	for field, c := range b.cols {
+		if _, sent := out[field]; !sent && c.SendsNew {
+			out[field] = core.Value{}
+		}
+	}
+	return out
+}
+
 func (b *batch) outcome(it store.Item, w connectors.Write, o connectors.Outcome) store.ItemOutcome {
 	before := o.Before
 	if before == nil {
@@ -238,7 +253,7 @@ func (b *batch) outcome(it store.Item, w connectors.Write, o connectors.Outcome)
 	}
 	out := store.ItemOutcome{Item: it.ID, Attempt: it.Attempts, State: "published", RemoteID: o.ID, Version: o.Version, Before: b.byNumber(before), Sent: b.byNumber(w.Values), Stored: b.byNumber(o.Stored)}
 	if o.Stored == nil {
-		out.Stored = out.Sent
+		out.Stored = b.byNumber(b.sentWhole(w))
 	}
 	if o.Err == nil {
 		return out

@@ -9,15 +9,41 @@ import (
 )
 
 // Layout is the number of the newest layout of a snapshot's schema.
-const Layout = 1
+const Layout = 2
 
-// CreateSchema makes a snapshot's schema with its companions in the newest layout.
+// steps bring a schema from the layout of their place, counted from 1, to the next. A step that has been released stays as it is.
+var steps = [Layout - 1]func(ctx context.Context, tx pgx.Tx, schema string) error{
+	secondItem,
+}
+
+// CreateSchema makes a snapshot's schema with its companions in the newest layout: by the way that old ones take, so that
+// both are the same.
 func CreateSchema(ctx context.Context, tx pgx.Tx, schema string) error {
-	ddl := strings.ReplaceAll(layout1, "$schema", pgx.Identifier{schema}.Sanitize())
-	if _, err := tx.Exec(ctx, ddl); err != nil {
+	if err := execIn(ctx, tx, schema, layout1); err != nil {
 		return fmt.Errorf("create schema: %w", err)
 	}
+	return BringForward(ctx, tx, schema, 1)
+}
+
+// BringForward brings a schema from an older layout to the newest. The snapshot's row must be locked.
+func BringForward(ctx context.Context, tx pgx.Tx, schema string, from int) error {
+	for at := from; at < Layout; at++ {
+		if err := steps[at-1](ctx, tx, schema); err != nil {
+			return fmt.Errorf("layout %d of %s: %w", at+1, schema, err)
+		}
+	}
 	return nil
+}
+
+func execIn(ctx context.Context, tx pgx.Tx, schema, ddl string) error {
+	_, err := tx.Exec(ctx, strings.ReplaceAll(ddl, "$schema", pgx.Identifier{schema}.Sanitize()))
+	return err
+}
+
+// secondItem lets a plan have an update beside the create of a record: it completes one whose references form a circle.
+func secondItem(ctx context.Context, tx pgx.Tx, schema string) error {
+	return execIn(ctx, tx, schema, `alter table $schema._publish_items drop constraint _publish_items_plan_table_id_record_key,
+		add unique (plan, table_id, record, op)`)
 }
 
 // layout1 is a snapshot's schema. (row, col) names a cell by record id and column number; col 0 is the record itself.

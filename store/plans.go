@@ -566,14 +566,15 @@ func (s *Store) lookAgain(ctx context.Context, tx pgx.Tx, snap Snapshot, plan st
 
 // leaveOutChanged leaves out the items whose record no longer is what the plan shows.
 func leaveOutChanged(ctx context.Context, tx pgx.Tx, t Table, plan string) error {
+	completing := "(select u.fields from " + companion(t, "_publish_items") + " u where u.plan = o.plan and u.table_id = o.table_id and u.record = o.record and u.op = 'update')"
 	_, err := tx.Exec(ctx, `update `+companion(t, "_publish_items")+` i set state = 'left_out', reason = case when r._id is null then 'gone'
 			when r._conflict is not null then 'conflict' else 'changed' end
 		from `+companion(t, "_publish_items")+` o left join `+dataTable(t)+` r on r._id = o.record
 		where o.id = i.id and o.plan = $1 and o.table_id = $2 and o.state = 'planned' and (r._id is null or r._conflict is not null
-			or o.op = 'create' and (r._state <> 1 or r._remote_id is not null or o.fields is distinct from `+createFields(t)+`)
-			or o.op = 'delete' and r._state <> 2 or o.op = 'update' and (r._state <> 0
+			or o.op = 'create' and (r._state <> 1 or r._remote_id is not null or o.fields || coalesce(`+completing+`, '{}') is distinct from `+createFields(t)+`)
+			or o.op = 'delete' and r._state <> 2 or o.op = 'update' and not (r._state = 1 and `+createdIn("o", companion(t, "_publish_items"))+`) and (r._state <> 0
 				or exists (select 1 from jsonb_each(o.fields) e where (case e.key::int `+cellCases(t)+` end) is distinct from e.value -> 1
-					or r._base -> e.key is distinct from e.value -> 0)))`, dynamic, plan, t.ID)
+					or o.remote_id is not null and r._base -> e.key is distinct from e.value -> 0)))`, dynamic, plan, t.ID)
 	if err != nil {
 		return fmt.Errorf("leave out changed: %w", err)
 	}

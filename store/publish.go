@@ -18,11 +18,12 @@ const claimTries = 20
 // ClaimItems commits the next planned items of an operation as `sending`, before anything leaves. Each record is looked at
 // again in the same transaction: what is gone, in conflict, or created by another plan, is left out; a create that another
 // plan is sending right now stays planned. References to records created meanwhile become their new ids; what refers to
-// one that is not created yet stays planned. Nil: none is left. Codes: Conflict (ErrLeaseLost).
-func (s *Store) ClaimItems(ctx context.Context, j *Job, t Table, plan, op string, limit int) (out []Item, err error) {
+// one that is not created yet stays planned, as does an update that completes a create until that is through. Of deletes that
+// OrderDeletes put in an order only those of a level are claimed (0: of any). Nil: none is left. Codes: Conflict (ErrLeaseLost).
+func (s *Store) ClaimItems(ctx context.Context, j *Job, t Table, plan, op string, level, limit int) (out []Item, err error) {
 	for range claimTries {
 		err = s.tx(atPoint(ctx, "publish.claim"), core.System(t.Org), func(tx pgx.Tx) (err error) {
-			out, err = s.claimTx(ctx, tx, j, t, plan, op, limit)
+			out, err = s.claimTx(ctx, tx, j, t, plan, op, level, limit)
 			return err
 		})
 		if !isUnique(err) { // else another plan took one of these creates at the same moment
@@ -32,11 +33,11 @@ func (s *Store) ClaimItems(ctx context.Context, j *Job, t Table, plan, op string
 	return nil, err
 }
 
-func (s *Store) claimTx(ctx context.Context, tx pgx.Tx, j *Job, t Table, plan, op string, limit int) ([]Item, error) {
+func (s *Store) claimTx(ctx context.Context, tx pgx.Tx, j *Job, t Table, plan, op string, level, limit int) ([]Item, error) {
 	if err := s.leaseTx(ctx, tx, j); err != nil {
 		return nil, err
 	}
-	items, err := claimNext(ctx, tx, t, plan, op, limit)
+	items, err := claimNext(ctx, tx, t, plan, op, level, limit)
 	if err != nil || len(items) > 0 || op == "delete" {
 		return items, err
 	}
@@ -44,15 +45,15 @@ func (s *Store) claimTx(ctx context.Context, tx pgx.Tx, j *Job, t Table, plan, o
 	if err != nil || !translated {
 		return nil, err
 	}
-	return claimNext(ctx, tx, t, plan, op, limit)
+	return claimNext(ctx, tx, t, plan, op, level, limit)
 }
 
-// candidates gives the SQL of the next items of an operation, $1 to $4, with the reason why one must not be sent any more:
+// candidates gives the SQL of the next items of an operation, $1 to $5, with the reason why one must not be sent any more:
 // its record is gone (of a create: also when it was deleted here before it was sent), it was created by another plan, its
 // delete was taken back, or it is in conflict since.
 func candidates(t Table) string {
 	items := companion(t, "_publish_items")
-	return `(select n.id, r._remote_version as version, case when r._id is null then 'gone'
+	return `(select n.id, r._remote_version as version, r._remote_id as remote_id, r._base as base, case when r._id is null then 'gone'
 			when n.op = 'create' and r._remote_id is not null then 'created already'
 			when n.op = 'create' and r._state <> 1 then 'gone'
 			when n.op = 'delete' and r._state <> 2 then 'changed'
@@ -60,14 +61,22 @@ func candidates(t Table) string {
 		from (select i.id, i.record, i.op from ` + items + ` i where i.plan = $1 and i.table_id = $2 and i.op = $3 and i.state = 'planned'
 			and not (` + waitsForReference(t) + `) and not (i.op = 'create' and exists (select 1 from ` + items + ` o where o.record = i.record and o.op = 'create' and o.id <> i.id
 				and o.state in ('sending', 'published', 'unknown') and not o.ended))
+			and not (i.op = 'update' and i.remote_id is null and ` + createdIn("i", items) + ` and not ` + createdIn("i", items, "c.state = 'published'", "c.merged") + `)
+			and ($5::int = 0 or i.position = $5)
 			order by i.id limit $4 for update) n
 		left join ` + dataTable(t) + ` r on r._id = n.record) n`
 }
 
-func claimNext(ctx context.Context, tx pgx.Tx, t Table, plan, op string, limit int) ([]Item, error) {
+// createdIn is a condition: the plan of an item creates its record; and the create c is as said.
+func createdIn(item, items string, as ...string) string {
+	return "exists (select 1 from " + items + " c where c.plan = " + item + ".plan and c.table_id = " + item + ".table_id and c.record = " + item + ".record and c.op = 'create'" +
+		strings.Join(append([]string{""}, as...), " and ") + ")"
+}
+
+func claimNext(ctx context.Context, tx pgx.Tx, t Table, plan, op string, level, limit int) ([]Item, error) {
 	for {
 		tag, err := tx.Exec(ctx, `update `+companion(t, "_publish_items")+` i set state = 'left_out', reason = n.why from `+candidates(t)+` where i.id = n.id and n.why is not null`,
-			dynamic, plan, t.ID, op, limit)
+			dynamic, plan, t.ID, op, limit, level)
 		if err != nil {
 			return nil, fmt.Errorf("leave out gone: %w", err)
 		}
@@ -76,15 +85,19 @@ func claimNext(ctx context.Context, tx pgx.Tx, t Table, plan, op string, limit i
 		}
 	}
 	rows, err := tx.Query(ctx, `update `+companion(t, "_publish_items")+` i set state = 'sending', sent_at = clock_timestamp(), attempts = attempts + 1,
-			version = coalesce(n.version, i.version), reason = ''
+			version = coalesce(n.version, i.version), reason = '', remote_id = case when i.op = 'update' then coalesce(i.remote_id, n.remote_id) else i.remote_id end,
+			fields = case when i.op = 'update' and i.remote_id is null then `+completed+` else i.fields end
 		from `+candidates(t)+` where i.id = n.id and n.why is null
 		returning i.id, i.table_id, i.record, coalesce(i.remote_id, ''), i.op, i.state, i.reason, i.fields, coalesce(i.version, ''), i.title, i.token, i.attempts,
-			i.merged, i.sent_at, null::jsonb`, dynamic, plan, t.ID, op, limit)
+			i.merged, i.sent_at, null::jsonb`, dynamic, plan, t.ID, op, limit, level)
 	if err != nil {
 		return nil, fmt.Errorf("claim items: %w", err)
 	}
 	return pgx.CollectRows(rows, scanItem)
 }
+
+// completed gives the fields of an update that completes a create: what the service answered then is what it is expected to hold.
+const completed = `(select jsonb_object_agg(e.key, jsonb_build_array(coalesce(n.base -> e.key, e.value -> 0), e.value -> 1)) from jsonb_each(i.fields) e)`
 
 // leaseTx fails with ErrLeaseLost unless the job still holds its lease.
 func (s *Store) leaseTx(ctx context.Context, tx pgx.Tx, j *Job) error {
@@ -153,7 +166,7 @@ func translateReferences(ctx context.Context, tx pgx.Tx, t Table, plan, op strin
 
 func translateColumn(ctx context.Context, tx pgx.Tx, t Table, c core.Column, target Table, plan, op string) (int64, error) {
 	value := fmt.Sprintf("i.fields -> '%d' -> 1", c.Number)
-	known := "(select to_jsonb(x._remote_id) from " + dataTable(target) + " x where v ~ " + hereRef + " and x._id = substr(v, 2)::bigint)"
+	known := "(select to_jsonb(" + referenceOf("x") + ") from " + dataTable(target) + " x where x._remote_id is not null and v ~ " + hereRef + " and x._id = substr(v, 2)::bigint)"
 	translated := "(select coalesce(" + known + ", to_jsonb(v)) from (select (" + value + ") #>> '{}' as v) e)"
 	if c.Type == core.References {
 		translated = "(select jsonb_agg(coalesce(" + known + ", to_jsonb(v)) order by n) from " + elements(value) + " with ordinality e(v, n))"
@@ -276,12 +289,32 @@ func (s *Store) EndPlan(ctx context.Context, j *Job, snap Snapshot, plan string)
 		if err := sendingBecomesUnknown(ctx, tx, snap.Schema, plan); err != nil {
 			return err
 		}
+		if err := noteWaiting(ctx, tx, snap, plan); err != nil {
+			return err
+		}
 		_, err := tx.Exec(ctx, `update `+ident(snap.Schema, "_plans")+` set state = 'done' where id = $1`, dynamic, plan)
 		if err != nil {
 			return fmt.Errorf("end plan: %w", err)
 		}
 		return nil
 	})
+}
+
+// StillWaits is the reason of an item that was not sent because of what it refers to.
+const StillWaits = "It refers to a record that is not created yet."
+
+func noteWaiting(ctx context.Context, tx pgx.Tx, snap Snapshot, plan string) error {
+	for _, t := range snap.Tables {
+		if len(referenceColumns(t)) == 0 {
+			continue
+		}
+		_, err := tx.Exec(ctx, `update `+companion(t, "_publish_items")+` i set reason = $3
+			where i.plan = $1 and i.table_id = $2 and i.state = 'planned' and (`+waitsForReference(t)+`)`, dynamic, plan, t.ID, StillWaits)
+		if err != nil {
+			return fmt.Errorf("note what waits: %w", err)
+		}
+	}
+	return nil
 }
 
 // UnknownItems gives the unknown items of a plan that were sent at least a while ago, and how many are younger.

@@ -14,7 +14,7 @@ import (
 // published gives the from-item of a plan's published items of the table with their receipts; args $1 to $4 are the plan, the
 // table, the records and the columns that are chosen (null: all). Whole records are chosen by column 0.
 func (b *batchTxn) published(op string) string {
-	chosen := ` and $4::int[] is not distinct from $4`
+	chosen := ` and $4::int[] is not distinct from $4 and not ` + createdIn("i", companion(b.t, "_publish_items"), "c.state = 'published'") // that goes with its create
 	if op != "update" {
 		chosen = ` and ($4::int[] is null or 0 = any($4))`
 	}
@@ -42,7 +42,8 @@ func (b *batchTxn) lastBy(kind string) string {
 // createdSince gives the from-item s of what has changed since in the record r of a published create i: by whom.
 func (b *batchTxn) createdSince() string {
 	return `lateral (select jsonb_object_agg(e.key, x.now) filter (where x.there) as there, count(*) filter (where not x.there) as here
-		from (select st.key, st.value, st.key::int as col from jsonb_each(rc.stored) st) e
+		from (select st.key, st.value, st.key::int as col from jsonb_each(rc.stored || coalesce((select u.stored from ` + companion(b.t, "_publish_items") + ` c
+			join ` + companion(b.t, "_receipts") + ` u on u.item = c.id where c.plan = i.plan and c.table_id = i.table_id and c.record = i.record and c.op = 'update' and c.state = 'published'), '{}')) st) e
 		cross join lateral (select v.now, case when v.now <> e.value then ` + b.lastBy("refresh") + ` end as there from (select ` + cellOf(b.t.Columns, "r", "e.col") + ` as now) v) x
 		where x.now <> e.value) s`
 }

@@ -68,18 +68,21 @@ func scanSnapshot(row pgx.CollectableRow) (Snapshot, error) {
 	return sn, err
 }
 
-// SnapshotByID gives one snapshot with its tables and their columns. Codes: NotFound.
+// SnapshotByID gives one snapshot with its tables and their columns; one of an older layout is brought forward first. Codes:
+// NotFound, Conflict (a newer program made it).
 func (s *Store) SnapshotByID(ctx context.Context, by core.Actor, id string) (Snapshot, error) {
 	if err := by.Within(id); err != nil {
 		return Snapshot{}, err
 	}
-	rows, err := s.pool.Query(ctx, `select id, name, created_by, created_at from snapshots where org_id = $1 and id = $2`, by.Org, id)
-	if err != nil {
-		return Snapshot{}, fmt.Errorf("snapshot: %w", err)
-	}
-	sn, err := pgx.CollectExactlyOneRow(rows, scanSnapshot)
+	sn := Snapshot{Schema: id}
+	var layout int
+	err := s.pool.QueryRow(ctx, `select id, name, created_by, created_at, layout from snapshots where org_id = $1 and id = $2`, by.Org, id).
+		Scan(&sn.ID, &sn.Name, &sn.CreatedBy, &sn.CreatedAt, &layout)
 	if err != nil {
 		return Snapshot{}, mapError(err)
+	}
+	if err := s.openLayout(ctx, by.Org, id, layout); err != nil {
+		return Snapshot{}, err
 	}
 	sn.Tables, err = s.Tables(ctx, by, id)
 	return sn, err

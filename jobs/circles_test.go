@@ -1,0 +1,141 @@
+package jobs
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"scratchpaper/connectors"
+	"scratchpaper/internal/core"
+	"scratchpaper/store"
+)
+
+// circle makes two books that come before each other.
+func (c *counter) circle() (one, two int64) {
+	c.t.Helper()
+	one = c.create(c.books, "title", "One")
+	two = c.create(c.books, "title", "Two", "before", fmt.Sprintf("~%d", one))
+	c.set(c.books, one, "before", core.TextValue(fmt.Sprintf("~%d", two)))
+	return one, two
+}
+
+// ids gives the remote ids of created records.
+func (c *counter) ids(p store.Plan, records ...int64) []string {
+	c.t.Helper()
+	items, _, err := c.Items(c.t.Context(), c.by, c.sn.ID, p.ID, store.ItemsFilter{Op: "create"})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	out := make([]string, len(records))
+	for _, it := range items {
+		if at := slices.Index(records, it.Record); at >= 0 {
+			out[at] = it.RemoteID
+		}
+	}
+	return out
+}
+
+func (c *counter) wantClean(remote string) {
+	c.t.Helper()
+	if r := c.must(c.books, remote); len(r.Base) > 0 {
+		c.t.Errorf("book %s still has edits: %v", remote, r.Base)
+	}
+}
+
+func TestRecordsThatReferToEachOtherAreCreatedAndThenCompleted(t *testing.T) {
+	t.Parallel()
+	for name, answers := range map[string]func(string, []connectors.Outcome) []connectors.Outcome{
+		"answered with the record": nil,
+		"answered with its id": func(_ string, list []connectors.Outcome) []connectors.Outcome {
+			for i := range list {
+				list[i].Stored = nil
+			}
+			return list
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := mustCounter(t)
+			c.shop.answers = answers
+			one, two := c.circle()
+			self := c.create(c.books, "title", "Self")
+			c.set(c.books, self, "before", core.TextValue(fmt.Sprintf("~%d", self)))
+			after := c.create(c.books, "title", "After", "before", fmt.Sprintf("~%d", one))
+			c.start(t)
+			p := c.published()
+			if n := p.Counts; n.Creates != 4 || n.Updates != 2 || n.Published != 6 {
+				t.Errorf("the plan ends with %+v", n)
+			}
+			id := c.ids(p, one, two, self, after)
+			c.wantShop("books", id[0], "before", id[1])
+			c.wantShop("books", id[1], "before", id[0])
+			c.wantShop("books", id[2], "before", id[2])
+			c.wantShop("books", id[3], "before", id[0])
+			for _, remote := range id {
+				c.wantClean(remote)
+			}
+			rev := c.revert(p, store.Where{})
+			if len(rev.Left) > 0 {
+				t.Errorf("the revert leaves %+v", rev.Left)
+			}
+			c.ends(t, c.publish(rev.Plan).ID, "done")
+			if n := c.shop.count("books"); n != 9 {
+				t.Errorf("the service has %d books after the revert, want 9", n)
+			}
+		})
+	}
+}
+
+func TestACircleWhoseCreateFailsIsCompletedByTheRetry(t *testing.T) {
+	t.Parallel()
+	c := mustCounter(t)
+	one, two := c.circle()
+	refuse := true
+	c.shop.answers = func(op string, list []connectors.Outcome) []connectors.Outcome {
+		if op == "create" && refuse {
+			list[0] = connectors.Outcome{ID: list[0].ID, Err: &connectors.Fault{Kind: connectors.RefusedRecord, Words: "Not today."}}
+		}
+		return list
+	}
+	c.start(t)
+	p := c.published()
+	if n := p.Counts; n.Failed != 1 || n.Planned != 2 {
+		t.Fatalf("the plan ends with %+v", n)
+	}
+	if it := c.items(p)[two]; it.State != "planned" || it.Reason != store.StillWaits {
+		t.Errorf("what waits is %s (%q)", it.State, it.Reason)
+	}
+	for _, id := range c.ids(p, one) {
+		c.shop.remove("books", id) // it was refused
+	}
+	refuse = false
+	j, err := c.RetryPlan(t.Context(), c.by, c.sn.ID, p.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.ends(t, j.ID, "done")
+	id := c.ids(p, one, two)
+	c.wantShop("books", id[0], "before", id[1])
+	c.wantShop("books", id[1], "before", id[0])
+	c.wantClean(id[0])
+	c.wantClean(id[1])
+}
+
+func TestWhatRefersToARecordIsDeletedBeforeIt(t *testing.T) {
+	t.Parallel()
+	c := mustCounter(t)
+	for _, pair := range [][2]string{{"1", "4"}, {"4", "3"}, {"3", "8"}, {"5", "6"}, {"6", "5"}} {
+		c.set(c.books, c.must(c.books, pair[0]).ID, "before", core.TextValue(pair[1]))
+	}
+	c.start(t)
+	c.published()
+	asked := len(c.shop.requests())
+	for _, id := range []string{"8", "3", "1", "4", "5", "6", "7"} {
+		c.deleteRecord(c.books, c.must(c.books, id).ID)
+	}
+	c.published()
+	want := []string{"delete books 1,7", "delete books 4", "delete books 3", "delete books 8", "delete books 5,6"}
+	if got := c.shop.requests()[asked:]; !slices.Equal(got, want) {
+		t.Errorf("the deletes were\n%q, want\n%q", got, want)
+	}
+}
