@@ -139,3 +139,35 @@ func TestWhatRefersToARecordIsDeletedBeforeIt(t *testing.T) {
 		t.Errorf("the deletes were\n%q, want\n%q", got, want)
 	}
 }
+
+func TestTheServicesOwnIDsThatBeginWithATildeAreKept(t *testing.T) {
+	t.Parallel()
+	c := mustCounter(t)
+	c.shop.put("authors", "~7", "name", "Tilde")
+	c.shop.put("books", "1", "author", "~7")
+	j, err := c.RefreshSnapshot(t.Context(), c.by, c.sn.ID, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.start(t)
+	c.ends(t, j.ID, "done")
+	titles, err := c.Titles(t.Context(), c.by, c.authors, []string{c.text(c.books, c.must(c.books, "1"), "author")})
+	if err != nil || titles["~~7"] != "Tilde" {
+		t.Errorf("the reference names %v (%v)", titles, err)
+	}
+	c.set(c.books, c.must(c.books, "2").ID, "author", core.TextValue("~~7"))
+	c.set(c.books, c.must(c.books, "1").ID, "title", core.TextValue("Edited"))
+	c.set(c.books, c.must(c.books, "3").ID, "editors", core.ListValue([]string{"~~7", "2"}))
+	created := c.create(c.books, "title", "New", "author", "~~7")
+	p := c.published()
+	c.wantShop("books", "2", "author", "~7")
+	c.wantShop("books", "1", "author", "~7")
+	c.wantShop("books", "3", "editors", "~7, 2")
+	c.wantShop("books", c.ids(p, created)[0], "author", "~7")
+	for _, id := range append(c.ids(p, created), "1", "2", "3") {
+		c.wantClean(id)
+	}
+	rev := c.revert(p, store.Where{})
+	c.ends(t, c.publish(rev.Plan).ID, "done")
+	c.wantShop("books", "2", "author", "1")
+}

@@ -109,7 +109,7 @@ func (b *batch) lookUp(reader connectors.BatchReader, ids []string, into map[str
 		for _, r := range records {
 			values := map[string]core.Value{}
 			for i, f := range fields {
-				values[f] = r.Values[i]
+				values[f] = fromService(b.cols[f], r.Values[i])
 			}
 			into[r.ID] = held{values, r.Version}
 		}

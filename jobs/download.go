@@ -346,7 +346,7 @@ func (rt *remoteReading) nextPage() error {
 		return err
 	}
 	rt.o.Fault("download.read")
-	m := store.PageMerge{Table: rt.table, Columns: rt.cols, Records: remoteRecords(page.Records), First: rt.filling(rt.table), Into: rt.st.Batch, Page: rt.st.Page}
+	m := store.PageMerge{Table: rt.table, Columns: rt.cols, Records: remoteRecords(page.Records, rt.cols), First: rt.filling(rt.table), Into: rt.st.Batch, Page: rt.st.Page}
 	if rt.first && !m.First {
 		m.Label = "Download of more columns"
 	}
@@ -366,9 +366,12 @@ func (rt *remoteReading) fields() []string {
 	return fields
 }
 
-func remoteRecords(list []connectors.Record) []store.RemoteRecord {
+func remoteRecords(list []connectors.Record, cols []core.Column) []store.RemoteRecord {
 	records := make([]store.RemoteRecord, len(list))
 	for i, r := range list {
+		for k, c := range cols {
+			r.Values[k] = fromService(c, r.Values[k])
+		}
 		records[i] = store.RemoteRecord(r)
 	}
 	return records

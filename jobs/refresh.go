@@ -89,7 +89,7 @@ func (rt *remoteReading) versionsPage(vr connectors.VersionReader, br connectors
 		}
 		ids = without(ids, want[:n], records)
 		want = want[n:]
-		m := store.PageMerge{Table: rt.table, Columns: rt.cols, Records: remoteRecords(records), Seen: []string{}, Page: rt.st.Page}
+		m := store.PageMerge{Table: rt.table, Columns: rt.cols, Records: remoteRecords(records, rt.cols), Seen: []string{}, Page: rt.st.Page}
 		if len(want) == 0 {
 			m.Seen = ids
 			return rt.merge(m, next, len(page.Records), began)

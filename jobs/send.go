@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"strconv"
 	"time"
 
@@ -55,6 +54,7 @@ func (b *batch) request() error {
 	}
 	b.o.Fault("publish.leaving")
 	outcomes, err := b.call(writes)
+	outcomes = b.outcomesHere(outcomes)
 	b.o.Fault("publish.acted")
 	if err != nil {
 		return b.refusedWhole(writes, err)
@@ -171,9 +171,10 @@ func (b *batch) write(w *connectors.Write, it store.Item, field string, c core.C
 	if now, read := b.before[it.ID]; read && sameValue(c, v, now[field]) {
 		return nil
 	}
-	w.Values[field] = v
+	w.Values[field] = toService(c, v)
 	if it.Op == "update" {
-		w.Base[field], err = core.FromCanonical(c.Type, f.Base)
+		v, err = core.FromCanonical(c.Type, f.Base)
+		w.Base[field] = toService(c, v)
 	}
 	return err
 }
@@ -234,10 +235,10 @@ func (b *batch) save(writes []connectors.Write, outcomes []connectors.Outcome) e
 
 // sentWhole gives what a record is taken to hold after a write that was not answered with it: of a create, what was not sent is empty.
 func (b *batch) sentWhole(w connectors.Write) map[string]core.Value {
+	out := b.allFromService(w.Values)
 	if b.op != "create" {
-		return w.Values
+		return out
 	}
-	out := maps.Clone(w.Values)
 	for field, c := range b.cols {
 		if _, sent := out[field]; !sent && c.SendsNew {
 			out[field] = core.Value{}
@@ -251,7 +252,7 @@ func (b *batch) outcome(it store.Item, w connectors.Write, o connectors.Outcome)
 	if before == nil {
 		before = b.before[it.ID]
 	}
-	out := store.ItemOutcome{Item: it.ID, Attempt: it.Attempts, State: "published", RemoteID: o.ID, Version: o.Version, Before: b.byNumber(before), Sent: b.byNumber(w.Values), Stored: b.byNumber(o.Stored)}
+	out := store.ItemOutcome{Item: it.ID, Attempt: it.Attempts, State: "published", RemoteID: o.ID, Version: o.Version, Before: b.byNumber(before), Sent: b.byNumber(b.allFromService(w.Values)), Stored: b.byNumber(o.Stored)}
 	if o.Stored == nil {
 		out.Stored = b.byNumber(b.sentWhole(w))
 	}

@@ -98,7 +98,7 @@ func (b *batch) judgeCreates() ([]store.ItemOutcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	for i, o := range found {
+	for i, o := range b.outcomesHere(found) {
 		switch {
 		case o.Err == nil:
 			out = append(out, b.outcome(b.items[i], writes[i], o))
