@@ -178,6 +178,9 @@ func (r *Runner) enqueue(ctx context.Context, queue, id string) {
 // uploadAge is how long a file that nobody imported is kept.
 const uploadAge = 24 * time.Hour
 
+// tryAge is how long a request with an Idempotency-Key is known.
+const tryAge = 30 * 24 * time.Hour
+
 func (r *Runner) sweep() {
 	defer r.done.Done()
 	tick, hour := time.NewTicker(r.o.Timings.Sweep), time.NewTicker(time.Hour)
@@ -194,6 +197,9 @@ func (r *Runner) sweep() {
 		case <-hour.C:
 			if err := r.o.Store.DropOldUploads(r.ctx, uploadAge); err != nil {
 				r.o.Log.Warn("old uploads not dropped", "error", err)
+			}
+			if err := r.o.Store.DropOldTries(r.ctx, tryAge); err != nil {
+				r.o.Log.Warn("old tries of requests not dropped", "error", err)
 			}
 			if err := r.o.Store.DropEndedLists(r.ctx); err != nil {
 				r.o.Log.Warn("lists of ended jobs not dropped", "error", err)

@@ -121,6 +121,14 @@ func (s *Store) EndTries(ctx context.Context) error {
 	return mapError(err)
 }
 
+// DropOldTries forgets requests that began longer ago than an age: sent again, they would do what they say again. Those that a
+// page keeps while it is offline come back within days.
+func (s *Store) DropOldTries(ctx context.Context, age time.Duration) error {
+	_, err := s.pool.Exec(ctx, `/* every organization: it is the program's own housekeeping */
+		delete from idempotency_keys where greatest(created_at, begun_at) < now() - $1::interval`, age)
+	return mapError(err)
+}
+
 // doneBefore says whether an earlier try of the request did what comes now, and gives what it came to.
 func doneBefore(ctx context.Context, kind string, into any) (bool, error) {
 	run, _ := ctx.Value(onceKey{}).(*onceRun)

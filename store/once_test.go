@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"testing"
+	"time"
 
 	"scratchpaper/internal/core"
 )
@@ -40,6 +41,19 @@ func TestARequestWhoseAnswerWasLostDoesNothingTwice(t *testing.T) {
 	}
 	if known, err := k.BeginOnce(t.Context(), k.by, "create", "POST /x", []byte("hash")); err != nil || !known.Done || known.Status != 200 {
 		t.Errorf("the answer is %+v: %v", known, err)
+	}
+
+	if err := k.DropOldTries(t.Context(), time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if known, err := k.BeginOnce(t.Context(), k.by, "create", "POST /x", []byte("hash")); err != nil || !known.Done {
+		t.Errorf("a young one is forgotten: %+v %v", known, err)
+	}
+	if err := k.DropOldTries(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	if known, err := k.BeginOnce(t.Context(), k.by, "create", "POST /x", []byte("hash")); err != nil || known.Done {
+		t.Errorf("an old one is still known: %+v %v", known, err)
 	}
 
 	undone := map[string]BatchResult{}
