@@ -1,8 +1,12 @@
 package handlers
 
 import (
+	"context"
+	"fmt"
+	"io"
 	"mime"
 	"net/http"
+	"runtime/debug"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -12,14 +16,10 @@ import (
 	"scratchpaper/store"
 )
 
-// exportBlock is how many records are read and written at a time: memory is bounded by it.
-const exportBlock = 1000
-
 // exportTable streams a view of a table as CSV or TSV. It changes nothing. By default the file is for spreadsheets: text that
 // one would take for a formula gets a ', which our own import takes off again; plain=true leaves it as it is.
 func (s *Server) exportTable(c echo.Context) error {
-	ctx, by := ctxOf(c), actor(c)
-	t, err := s.store.TableByID(ctx, by, refOf(c))
+	t, err := s.store.TableByID(ctxOf(c), actor(c), refOf(c))
 	if err != nil {
 		return err
 	}
@@ -27,7 +27,7 @@ func (s *Server) exportTable(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	cols, numbers, err := columnsOf(t, c.QueryParam("columns"))
+	cols, _, err := columnsOf(t, c.QueryParam("columns"))
 	if err != nil {
 		return err
 	}
@@ -35,23 +35,14 @@ func (s *Server) exportTable(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	o, err := s.store.Order(ctx, by, t.Ref(), v, 0)
-	if err != nil {
-		return err
-	}
 	h := c.Response().Header()
 	h.Set(echo.HeaderContentType, map[string]string{"csv": "text/csv; charset=utf-8", "tsv": "text/tab-separated-values; charset=utf-8"}[ending])
 	h.Set(echo.HeaderContentDisposition, mime.FormatMediaType("attachment", map[string]string{"filename": t.Title + "." + ending}))
-	c.Response().WriteHeader(http.StatusOK)
-	w := csvfile.NewWriter(c.Response(), opts)
-	titles := make([]string, len(cols))
-	for i, col := range cols {
-		titles[i] = col.Title
-	}
-	if err := w.WriteTitles(titles); err != nil {
+	if err := s.sendExport(c, export{t, v, cols, opts}); err != nil {
+		h.Del(echo.HeaderContentDisposition)
 		return err
 	}
-	return s.exportRecords(c, t, cols, numbers, o, w)
+	return nil
 }
 
 func exportOptions(c echo.Context) (csvfile.Options, string, error) {
@@ -67,29 +58,62 @@ func exportOptions(c echo.Context) (csvfile.Options, string, error) {
 	return opts, "", core.FieldErrorf("/format", "There is no format “%s” here yet; there are csv and tsv.", c.QueryParam("format"))
 }
 
-func (s *Server) exportRecords(c echo.Context, t store.Table, cols []core.Column, numbers []int, o *store.Order, w *csvfile.Writer) error {
-	ctx, by := ctxOf(c), actor(c)
-	record := make([]csvfile.Cell, len(cols))
-	for from := 0; from < o.Len(); from += exportBlock {
-		rows, err := s.store.Rows(ctx, by, t.Ref(), o.IDs(from, from+exportBlock), store.RowOptions{Columns: numbers})
-		if err != nil {
-			return err
+// export is a view of a table to be written as a file.
+type export struct {
+	table   store.Table
+	view    store.View
+	columns []core.Column
+	options csvfile.Options
+}
+
+// sendExport reads the view by one statement and sends it as it comes. The statement does not wait for a slow client: what that has
+// not taken yet waits in memory and then in a file, so that somebody's slow line never holds an old state of the database open. A
+// failure after the first bytes breaks the connection off, or a part would look like the whole file.
+func (s *Server) sendExport(c echo.Context, x export) error {
+	ctx, cancel := context.WithCancel(ctxOf(c))
+	sp := newSpool()
+	defer sp.close() // after the writing has ended
+	defer func() {
+		cancel()
+		<-sp.ended
+	}()
+	go func() {
+		defer close(sp.ended)
+		sp.end(s.writeExport(ctx, x, sp))
+	}()
+	err := sp.copyTo(c.Response(), c.Response().Flush)
+	if err != nil && c.Response().Committed {
+		if c.Request().Context().Err() == nil {
+			s.log.ErrorContext(ctx, "export broken off", "error", err)
 		}
-		for _, r := range rows {
-			if r.State != core.Existing && r.State != core.Created {
-				continue
-			}
-			for i, col := range cols {
-				record[i] = exportCell(col, r.Values[i])
-			}
-			if err := w.Write(record); err != nil {
-				return err
-			}
+		panic(http.ErrAbortHandler)
+	}
+	return err
+}
+
+func (s *Server) writeExport(ctx context.Context, x export, to io.Writer) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
-		if err := w.Flush(); err != nil {
-			return err
+	}()
+	w := csvfile.NewWriter(to, x.options)
+	titles := make([]string, len(x.columns))
+	for i, col := range x.columns {
+		titles[i] = col.Title
+	}
+	if err := w.WriteTitles(titles); err != nil {
+		return err
+	}
+	record := make([]csvfile.Cell, len(x.columns))
+	err = s.store.EachExported(ctx, x.table, x.view, x.columns, func(cells []core.Value) error {
+		for i, v := range cells {
+			record[i] = exportCell(x.columns[i], v)
 		}
-		c.Response().Flush()
+		return w.Write(record)
+	})
+	if err != nil {
+		return err
 	}
 	return w.Flush()
 }

@@ -30,29 +30,13 @@ func (c *column) read(alias string) string {
 func (c *column) canonical(text string) core.Value {
 	switch c.form {
 	case timeForm:
-		return core.TextValue(isoTime(text))
+		return core.TextValue(core.ISOTime(text))
 	case floatForm:
 		return core.TextValue(plainNumber(text))
 	case listForm:
 		return core.ListValue(splitArray(text))
 	}
 	return core.TextValue(text)
-}
-
-// isoTime turns "2026-11-24 08:00:00+00" into "2026-11-24T08:00:00+00:00", as to_jsonb writes it.
-func isoTime(s string) string {
-	at := strings.IndexByte(s, ' ')
-	if at < 0 {
-		return s // infinity
-	}
-	rest, era := s[at+1:], ""
-	if strings.HasSuffix(rest, " BC") {
-		rest, era = strings.TrimSuffix(rest, " BC"), " BC"
-	}
-	if strings.HasSuffix(rest, "+00") {
-		rest += ":00"
-	}
-	return s[:at] + "T" + rest + era
 }
 
 // plainNumber writes 1e+20 as 100000000000000000000.

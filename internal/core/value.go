@@ -525,3 +525,20 @@ func SameJSON(a, b string) bool {
 	}
 	return read(a, &x) == nil && read(b, &y) == nil && reflect.DeepEqual(x, y)
 }
+
+// ISOTime turns an instant or a local time as PostgreSQL writes it, "2026-11-24 08:00:00+00", into "2026-11-24T08:00:00+00:00", as a
+// Value has it and to_jsonb writes it.
+func ISOTime(s string) string {
+	at := strings.IndexByte(s, ' ')
+	if at < 0 {
+		return s // infinity
+	}
+	rest, era := s[at+1:], ""
+	if strings.HasSuffix(rest, " BC") {
+		rest, era = strings.TrimSuffix(rest, " BC"), " BC"
+	}
+	if strings.HasSuffix(rest, "+00") {
+		rest += ":00"
+	}
+	return s[:at] + "T" + rest + era
+}

@@ -28,7 +28,7 @@ type Cell struct {
 type Writer struct {
 	w       *bufio.Writer
 	o       Options
-	special string // characters that need quotes
+	special [256]bool // bytes that need quotes
 	begun   bool
 }
 
@@ -40,7 +40,11 @@ func NewWriter(w io.Writer, o Options) *Writer {
 	if o.LineEnding == "" {
 		o.LineEnding = CRLF
 	}
-	return &Writer{w: bufio.NewWriterSize(w, 64<<10), o: o, special: string(rune(o.Delimiter)) + "\"\r\n"}
+	out := &Writer{w: bufio.NewWriterSize(w, 64<<10), o: o}
+	for _, b := range []byte{o.Delimiter, '"', '\r', '\n'} {
+		out.special[b] = true
+	}
+	return out
 }
 
 // Write writes one record. Errors are those of the underlying writer; they stick.
@@ -86,17 +90,29 @@ func (w *Writer) field(c Cell, first bool) {
 		return
 	}
 	w.w.WriteByte('"')
-	w.w.WriteString(strings.ReplaceAll(text, `"`, `""`))
+	if strings.IndexByte(text, '"') >= 0 {
+		text = strings.ReplaceAll(text, `"`, `""`)
+	}
+	w.w.WriteString(text)
 	w.w.WriteByte('"')
 }
 
 // needsQuotes also covers spaces at the ends, which other readers trim, and what Excel takes
 // for more than text at the beginning of a file: a byte order mark, "sep=" and "ID".
 func (w *Writer) needsQuotes(text string, first bool) bool {
-	if text == "" || strings.ContainsAny(text, w.special) || text[0] == ' ' || text[len(text)-1] == ' ' {
+	if text == "" || w.hasSpecial(text) || text[0] == ' ' || text[len(text)-1] == ' ' {
 		return true
 	}
 	return first && (strings.HasPrefix(text, "\uFEFF") || strings.HasPrefix(text, "sep=") || strings.HasPrefix(text, "ID"))
+}
+
+func (w *Writer) hasSpecial(text string) bool {
+	for i := range len(text) {
+		if w.special[text[i]] {
+			return true
+		}
+	}
+	return false
 }
 
 // isPlainDecimal keeps a wrong Number mark from letting a formula through.
