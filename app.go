@@ -215,7 +215,7 @@ func (a *app) openStore(ctx context.Context, databaseURL string) error {
 		return fmt.Errorf("static files: %w", err)
 	}
 	a.hub = events.New(a.redis, a.log, events.Version(version))
-	options := store.Options{Pool: pool, Notifier: a.hub, Sealer: box, Log: a.log, Fault: a.fault}
+	options := store.Options{Pool: pool, Notifier: a.hub, Sealer: box, Log: a.log, Fault: a.fault, BulkCells: a.cfg.BulkCells}
 	if a.cfg.RedisURL != "" {
 		options.Redis = a.redis
 	}

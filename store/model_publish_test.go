@@ -182,12 +182,26 @@ func (it *modelItem) unfit(r *modelRow) string {
 
 // waits says whether an item refers to a record that is not created yet, or is a create that another plan has in flight.
 func (m *model) waits(it *modelItem) bool {
+	return it.refersToNew() || it.op == "create" && m.createInFlight(it)
+}
+
+func (it *modelItem) refersToNew() bool {
 	for col, f := range it.fields {
 		if len(unpublished(it.table.column(col), f[1])) > 0 {
 			return true
 		}
 	}
-	return it.op == "create" && m.createInFlight(it)
+	return false
+}
+
+// end says why what was not sent still waits.
+func (p *modelPlan) end() {
+	p.state = "done"
+	for _, it := range p.items {
+		if it.state == "planned" && it.refersToNew() {
+			it.reason = StillWaits
+		}
+	}
 }
 
 func (m *model) createInFlight(it *modelItem) bool {

@@ -276,7 +276,8 @@ func (w *world) meanwhile() {
 func (w *world) endPublish() {
 	w.check(w.EndPlan(w.test.Context(), w.sending, w.snapshot, w.running.id))
 	w.check(w.EndSlice(w.test.Context(), w.sending, JobEnd{State: "done"}))
-	w.running.state, w.running, w.sending = "done", nil, nil
+	w.running.end()
+	w.running, w.sending = nil, nil
 	w.agree("end of a publish")
 }
 

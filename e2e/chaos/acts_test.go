@@ -240,7 +240,7 @@ func (w *world) acceptSome(c *client, t remoteTable) func() []done {
 		if len(ids) == 0 {
 			return nil
 		}
-		status, answer := c.ask(w.ctx, http.MethodPost, w.table(t.name)+"/suggestions/accept", object{"where": object{"records": ids}})
+		status, answer := w.command(c, w.table(t.name)+"/suggestions/accept", object{"where": object{"records": ids}})
 		if status != http.StatusOK {
 			c.note("accept answers %d: %v", status, answer)
 		}
@@ -256,7 +256,7 @@ func (w *world) rejectSome(c *client, t remoteTable) func() []done {
 		if len(ids) == 0 {
 			return nil
 		}
-		status, answer := c.ask(w.ctx, http.MethodPost, w.table(t.name)+"/suggestions/reject", object{"where": object{"records": ids}})
+		status, answer := w.command(c, w.table(t.name)+"/suggestions/reject", object{"where": object{"records": ids}})
 		if status != http.StatusOK {
 			c.note("reject answers %d: %v", status, answer)
 		}
@@ -285,7 +285,7 @@ func (w *world) undoOne(c *client, t remoteTable) func() []done {
 }
 
 func (w *world) undo(c *client, a *act) []done {
-	status, answer := c.ask(w.ctx, http.MethodPost, w.snapshot+"/batches/"+a.batch+"/undo", object{})
+	status, answer := w.command(c, w.snapshot+"/batches/"+a.batch+"/undo", object{})
 	switch {
 	case status == http.StatusConflict: // somebody else was first
 		w.log("undo of %s: %s", a.batch, text(answer, "detail"))
@@ -300,6 +300,11 @@ func (w *world) undo(c *client, a *act) []done {
 func (w *world) people(n int) {
 	for range n {
 		t := pick(w.rand, remoteTables)
+		if w.rand.IntN(6) == 0 { // alone: what it finds depends on everything else
+			f := pick(w.rand, []func(*client, remoteTable) func() []done{w.transformSome, w.importSome})
+			w.both([]func() []done{f(w.api[0], t)})
+			continue
+		}
 		var together []func() []done
 		for i := range 1 + w.rand.IntN(2) {
 			f := pick(w.rand, w.acts())

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"mime/multipart"
 	"net/http"
 	"strings"
 	"sync"
@@ -35,11 +37,41 @@ var web = &http.Client{Timeout: 20 * time.Second}
 
 // ask sends a request until it has an answer that is not about the moment, and gives it.
 func (c *client) ask(ctx context.Context, method, path string, body any) (int, object) {
+	if body == nil {
+		return c.send(ctx, method, path, "", nil)
+	}
+	raw, err := json.Marshal(body)
+	if err != nil {
+		c.note("%s %s: %v", method, path, err)
+		return 0, nil
+	}
+	return c.send(ctx, method, path, "application/json", raw)
+}
+
+// upload sends a file with fields, as pairs.
+func (c *client) upload(ctx context.Context, path, file string, fields ...string) (int, object) {
+	var body bytes.Buffer
+	form := multipart.NewWriter(&body)
+	for i := 0; i+1 < len(fields); i += 2 {
+		_ = form.WriteField(fields[i], fields[i+1]) // into memory
+	}
+	part, err := form.CreateFormFile("file", "chaos.csv")
+	if err == nil {
+		_, err = io.WriteString(part, file)
+	}
+	if err = errors.Join(err, form.Close()); err != nil {
+		c.note("upload to %s: %v", path, err)
+		return 0, nil
+	}
+	return c.send(ctx, http.MethodPost, path, form.FormDataContentType(), body.Bytes())
+}
+
+func (c *client) send(ctx context.Context, method, path, kind string, body []byte) (int, object) {
 	key := fmt.Sprintf("%s-%d", c.prefix, c.keys.Add(1))
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for try := 0; ; try++ {
-		status, answer, err := c.once(ctx, method, path, body, key)
+		status, answer, err := c.once(ctx, method, path, kind, body, key)
 		if err == nil && !passing(status, answer) {
 			if status >= 500 {
 				c.note("%s %s answers %d: %v", method, path, status, answer)
@@ -69,24 +101,18 @@ func passing(status int, answer object) bool {
 	return false
 }
 
-func (c *client) once(ctx context.Context, method, path string, body any, key string) (int, object, error) {
+func (c *client) once(ctx context.Context, method, path, kind string, body []byte, key string) (int, object, error) {
 	base := c.house.address(c.n)
 	if base == "" {
 		return 0, nil, fmt.Errorf("no process")
 	}
-	var in io.Reader
-	if body != nil {
-		raw, err := json.Marshal(body)
-		if err != nil {
-			return 0, nil, err
-		}
-		in = bytes.NewReader(raw)
-	}
-	req, err := http.NewRequestWithContext(ctx, method, base+"/api/v1"+path, in)
+	req, err := http.NewRequestWithContext(ctx, method, base+"/api/v1"+path, bytes.NewReader(body))
 	if err != nil {
 		return 0, nil, err
 	}
-	req.Header.Set("Content-Type", "application/json")
+	if kind != "" {
+		req.Header.Set("Content-Type", kind)
+	}
 	if method == http.MethodPost {
 		req.Header.Set("Idempotency-Key", key)
 	}

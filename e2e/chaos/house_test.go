@@ -52,7 +52,8 @@ type proc struct {
 }
 
 // mustHouse starts the app in one process with its own database or, shared, in two.
-func mustHouse(t *testing.T, shared bool) *house {
+// mustHouse starts the app; bulk is from how many cells on a change is a job.
+func mustHouse(t *testing.T, shared bool, bulk int) *house {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "scratchpaper-chaos-data-")
 	if err != nil {
@@ -61,7 +62,7 @@ func mustHouse(t *testing.T, shared bool) *house {
 	if err := os.Chmod(dir, 0o755); err != nil { // as root the database runs as somebody else
 		t.Fatal(err)
 	}
-	h := &house{t: t, data: dir, env: []string{"PORT=0", "DATA_DIR=" + dir, "LEASE=" + lease.String()}}
+	h := &house{t: t, data: dir, env: []string{"PORT=0", "DATA_DIR=" + dir, "LEASE=" + lease.String(), fmt.Sprintf("BULK_CELLS=%d", bulk)}}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	n := 1
 	if shared {

@@ -15,6 +15,9 @@ import (
 func (w *world) play() {
 	w.under(0.5, actPoints, func() { w.people(3 + w.rand.IntN(10)) })
 	w.agrees("after the acts")
+	if w.rand.IntN(10) == 0 {
+		w.under(0.7, importPoints, w.takeFile)
+	}
 	switch w.rand.IntN(5) {
 	case 0:
 		w.undoEverything()
@@ -554,8 +557,8 @@ func (w *world) revert(plan string, got map[int64]item) {
 	}
 	var inverse string
 	w.under(0.4, revertPoints, func() {
-		status, answer := w.api[0].ask(w.ctx, http.MethodPost, plan+"/revert", object{})
-		if status != http.StatusCreated {
+		status, answer := w.command(w.api[0], plan+"/revert", object{})
+		if status != http.StatusCreated && status != http.StatusOK {
 			w.differ("the revert answers %d: %v", status, answer)
 			return
 		}
@@ -587,7 +590,7 @@ func (w *world) settle() {
 			}
 			as := pick(w.rand, []string{"mine", "theirs"})
 			w.report.did("conflicts settled as " + as)
-			w.api[0].must(w.ctx, "POST", w.table(t.name)+"/conflicts/settle", object{"where": object{"records": []int64{s.id}}, "as": as})
+			w.commanded(w.table(t.name)+"/conflicts/settle", object{"where": object{"records": []int64{s.id}}, "as": as})
 		}
 	}
 	made := w.api[0].must(w.ctx, "POST", w.snapshot+"/plans", object{})
@@ -670,7 +673,7 @@ func cellsAgree(r *record, s shown, there row) string {
 // rest brings the snapshot back to what the service holds: conflicts to the service's values, edits to their bases.
 func (w *world) rest() {
 	for _, t := range remoteTables {
-		w.api[0].must(w.ctx, "POST", w.table(t.name)+"/conflicts/settle", object{"where": object{"filter": "true"}, "as": "theirs"})
+		w.commanded(w.table(t.name)+"/conflicts/settle", object{"where": object{"filter": "true"}, "as": "theirs"})
 		var back, clean []object
 		for _, s := range w.look(t.name) {
 			switch {
@@ -691,7 +694,7 @@ func (w *world) rest() {
 				w.refused(w.api[0], w.changes(w.api[0], t, "edit", changes), 0)
 			}
 		}
-		w.api[0].must(w.ctx, "POST", w.table(t.name)+"/suggestions/reject", object{"where": object{"filter": "true"}})
+		w.commanded(w.table(t.name)+"/suggestions/reject", object{"where": object{"filter": "true"}})
 	}
 	w.ended(text(w.api[0].must(w.ctx, "POST", w.snapshot+"/refresh", object{}), "job", "id"), "done")
 	w.noOpenJobs()

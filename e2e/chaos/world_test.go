@@ -41,7 +41,11 @@ func (w *world) log(format string, args ...any) {
 func newWorld(t *testing.T, shared bool, seed uint64, rep *report) *world {
 	t.Helper()
 	w := &world{t: t, ctx: t.Context(), service: mustService(t), rand: rand.New(rand.NewPCG(seed, seed)), report: rep}
-	w.house = mustHouse(t, shared)
+	bulk := 50_000
+	if w.rand.IntN(2) == 0 {
+		bulk = 3
+	}
+	w.house = mustHouse(t, shared, bulk)
 	for i := range 2 {
 		w.api = append(w.api, &client{house: w.house, n: i, prefix: fmt.Sprintf("c%d-%d", seed, i)})
 	}
@@ -100,10 +104,12 @@ func (w *world) take() {
 }
 
 // ended waits until a job has ended and says how. A job that asks a person is answered.
-func (w *world) ended(id string, want ...string) object {
+func (w *world) ended(id string, want ...string) object { return w.endedAt(w.api[0], id, want...) }
+
+func (w *world) endedAt(c *client, id string, want ...string) object {
 	deadline := time.Now().Add(patience)
 	for {
-		j := w.api[0].must(w.ctx, "GET", "/jobs/"+id, nil)
+		j := c.must(w.ctx, "GET", "/jobs/"+id, nil)
 		state := text(j, "state")
 		switch {
 		case state == "done" || state == "failed" || state == "cancelled":
@@ -112,7 +118,7 @@ func (w *world) ended(id string, want ...string) object {
 			}
 			return j
 		case state == "waiting" && text(j, "waiting_for") == "person":
-			w.api[0].ask(w.ctx, "POST", "/jobs/"+id+"/continue", object{})
+			c.ask(w.ctx, "POST", "/jobs/"+id+"/continue", object{})
 		case time.Now().After(deadline):
 			w.differ("the job %s %s is stuck: %v", text(j, "kind"), id, j)
 			return j

@@ -44,6 +44,8 @@ type Config struct {
 	Workers int `env:"WORKERS" envDefault:"4"`
 	// LEASE is how long a worker holds a job without renewing; the other times of jobs follow from it.
 	Lease time.Duration `env:"LEASE" envDefault:"45s"`
+	// BULK_CELLS is how many cells a change may have before it becomes a job.
+	BulkCells int64 `env:"BULK_CELLS" envDefault:"50000"`
 	// FAULT ends the process at a named point, for tests: "publish.sending:2" at the second time, "any:40" at the fortieth of all.
 	Fault string `env:"FAULT"`
 	// DEV lets the gallery of components be opened: true or false.
@@ -144,6 +146,8 @@ func (c Config) Validate() error {
 		return core.Errorf(core.Invalid, "DATABASE_CONNECTIONS takes at least 4.")
 	case c.Lease < time.Second:
 		return core.Errorf(core.Invalid, "LEASE takes at least 1s.")
+	case c.BulkCells < 1:
+		return core.Errorf(core.Invalid, "BULK_CELLS takes at least 1.")
 	case c.DatabaseURL == "" && c.DatabaseConnections > 150:
 		return core.Errorf(core.Invalid, "DATABASE_CONNECTIONS takes at most 150 with the built-in database.")
 	case c.DataDir != "" && !filepath.IsAbs(c.DataDir):

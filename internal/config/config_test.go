@@ -43,7 +43,7 @@ func TestWrongSettingsStopTheStartWithASentence(t *testing.T) {
 	t.Parallel()
 	for setting, want := range map[string]string{"PORT=99999": "PORT", "HOST=0.0.0.0": "HOST", "LOG_LEVEL=loud": "LOG_LEVEL", "WORKERS=none": "WORKERS takes a number", "LEASE=long": "LEASE takes a time", "DEV=perhaps": "DEV takes true or false", "DATA_DIR=here": "DATA_DIR",
 		"POSTGRES_BINARIES=bin": "POSTGRES_BINARIES", "SAMPLE_DATABASE_URL=postgres://x": "SAMPLE_DATABASE_URL", "DATABASE_CONNECTIONS=1000": "DATABASE_CONNECTIONS",
-		"LOG_FORMAT=xml": "LOG_FORMAT", "PORT=web": "PORT takes a number", "LEASE=1ms": "LEASE", "WORKERS=0": "WORKERS"} {
+		"LOG_FORMAT=xml": "LOG_FORMAT", "PORT=web": "PORT takes a number", "LEASE=1ms": "LEASE", "WORKERS=0": "WORKERS", "BULK_CELLS=0": "BULK_CELLS", "BULK_CELLS=many": "BULK_CELLS takes a number"} {
 		_, err := Load([]string{setting})
 		if core.CodeOf(err) != core.Invalid || !strings.Contains(core.SentenceOf(err), want) {
 			t.Errorf("%s gives %v", setting, err)
