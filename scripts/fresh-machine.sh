@@ -11,7 +11,7 @@
 #   file        make build, and the binary alone on a Debian that lacks even git and make
 #   clean       remove what earlier runs left
 #
-# Without an argument: run-root run-user file. KEEP=1 keeps the machines. FRESH_DIR says where they are made.
+# Without an argument: run-root run-user file. PACKAGES="./e2e/grid ./store" tests only those. KEEP=1 keeps the machines. FRESH_DIR says where they are made.
 #
 # Go and Node are copies of this machine's. What the package clients need to know (mirror, proxies, certificates, settings of
 # npm and Go) is taken from this machine when the script runs. What is tested is the last commit.
@@ -210,7 +210,7 @@ test_as() {
 		say "the administrator types: $install"
 		inside "$machine" root "export DEBIAN_FRONTEND=noninteractive; ${install//sudo /}" >>"$log" 2>&1 || { tail -n 20 "$log"; fail "that did not work"; }
 	fi
-	inside "$machine" "$user" 'cd scratchpaper && time make test' >>"$log" 2>&1 || { grep -E -B 30 '^(--- FAIL|FAIL|make: )' "$log" | tail -n 120; fail "make test as $user failed"; }
+	inside "$machine" "$user" "cd scratchpaper && time make test PACKAGES='${PACKAGES:-./...}'" >>"$log" 2>&1 || { grep -E -B 30 '^(--- FAIL|FAIL|make: )' "$log" | tail -n 120; fail "make test as $user failed"; }
 	grep -E '^(ok|real)' "$log" || true
 	say "make test as $user passed after $(since "$began")"
 	drop_machine
