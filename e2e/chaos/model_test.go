@@ -75,9 +75,10 @@ type model struct {
 	records map[int64]*record
 	open    []suggestion
 	acts    []*act
+	stuck   map[int64]bool // records of which an undo could not take something back, since it was changed after
 }
 
-func newModel() *model { return &model{records: map[int64]*record{}} }
+func newModel() *model { return &model{records: map[int64]*record{}, stuck: map[int64]bool{}} }
 
 func (m *model) clone() *model {
 	x := newModel()
@@ -168,6 +169,8 @@ func (m *model) undo(a *act) {
 	for _, c := range a.cells {
 		if r := m.records[c.record]; (r.state == "existing" || r.state == "created") && r.cells[c.col] == c.after {
 			r.set(c.col, c.before)
+		} else {
+			m.stuck[c.record] = true
 		}
 	}
 	for _, id := range a.created {
