@@ -315,7 +315,8 @@ type remoteReading struct {
 	table   store.Table
 	remote  connectors.Table
 	cols    []core.Column
-	index   int // of the table's numbers in the progress
+	index   int  // of the table's numbers in the progress
+	repeats bool // a page held records that were here already
 }
 
 // A page is as large as its merge holds the table's lock for pageHold at most: people's edits wait for no longer.
@@ -346,7 +347,7 @@ func (rt *remoteReading) nextPage() error {
 		return err
 	}
 	rt.o.Fault("download.read")
-	m := store.PageMerge{Table: rt.table, Columns: rt.cols, Records: remoteRecords(page.Records, rt.cols), First: rt.filling(rt.table), Into: rt.st.Batch, Page: rt.st.Page}
+	m := store.PageMerge{Table: rt.table, Columns: rt.cols, Records: remoteRecords(page.Records, rt.cols), First: rt.filling(rt.table), Repeats: rt.repeats, Into: rt.st.Batch, Page: rt.st.Page}
 	if rt.first && !m.First {
 		m.Label = "Download of more columns"
 	}
@@ -397,7 +398,7 @@ func (rt *remoteReading) merge(m store.PageMerge, next readState, read int, bega
 	}
 	rt.o.Fault("download.merged")
 	rt.st = next.with(rt.table, counts)
-	rt.size = fitted(rt.size, len(m.Records), counts.Held)
+	rt.size, rt.repeats = fitted(rt.size, len(m.Records), counts.Held), rt.repeats || counts.Repeats
 	rt.pageDone(read, time.Since(began))
 	return nil
 }

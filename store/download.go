@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -28,6 +28,7 @@ type PageMerge struct {
 	Records    []RemoteRecord
 	First      bool     // the table is being filled: there is nothing to merge with
 	Label      string   // as the history shows it; "" is "Download" for First, else "Refresh"
+	Repeats    bool     // First: a page before held records that were here already, so this one may too
 	Into       int64    // First: the batch of the pages before, 0 for the first one
 	Seen       []string // refresh: the ids that the service's page held; nil means those of Records
 	Page       int      // refresh: number of the page in this job and table
@@ -42,6 +43,7 @@ type MergeCounts struct {
 	Conflicts int64         `json:"conflicts"`
 	Batch     int64         `json:"-"` // in the history; 0 when nothing changed
 	Held      time.Duration `json:"-"` // how long the table was locked
+	Repeats   bool          `json:"-"` // a first page held records that were here already, or twice
 }
 
 // MergePage brings a page into the table, with the job's checkpoint, in one transaction. A refresh merges three ways: clean
@@ -88,6 +90,12 @@ func (b *batchTxn) takePage(ctx context.Context, j *Job, m PageMerge, c *MergeCo
 	if len(m.Records) == 0 {
 		return nil
 	}
+	if m.First && !m.Repeats {
+		if done, err := b.copyPage(ctx, m, c); err != nil || done {
+			return err
+		}
+		c.Repeats = true
+	}
 	if err := b.stagePage(ctx, m); err != nil {
 		return err
 	}
@@ -132,57 +140,57 @@ func (b *batchTxn) createPage(ctx context.Context, cols []core.Column) error {
 	return nil
 }
 
+// copyPage copies the records of a page straight into the table that is being filled. done is false when some of them are here
+// already, or are in the page twice, or belong to creates that are not taken over yet: the page is to be merged then.
+func (b *batchTxn) copyPage(ctx context.Context, m PageMerge, c *MergeCounts) (done bool, err error) {
+	if coming, err := b.comingCreates(ctx); err != nil || len(coming) > 0 {
+		return false, err
+	}
+	part, err := b.tx.Begin(ctx)
+	if err != nil {
+		return false, fmt.Errorf("begin page: %w", err)
+	}
+	n, err := copyText(ctx, part, dataTable(b.t), []string{"_remote_id", "_remote_version"}, m.Columns, len(m.Records), func(line []byte, i int) []byte {
+		line = appendCopied(line, m.Records[i].ID, m.Records[i].ID == "")
+		line = appendCopied(append(line, '\t'), m.Records[i].Version, m.Records[i].Version == "")
+		return appendValues(line, m.Columns, m.Records[i].Values)
+	})
+	if isUnique(err) {
+		return false, part.Rollback(ctx)
+	}
+	if err == nil {
+		err = part.Commit(ctx)
+	}
+	if err != nil {
+		return false, fmt.Errorf("copy page: %w", err)
+	}
+	b.came(c, n)
+	return true, nil
+}
+
+// came counts records that came into the table.
+func (b *batchTxn) came(c *MergeCounts, n int64) {
+	c.New = n
+	b.rows += n
+	b.delta.Records += n
+	b.many = b.many || n > 0
+}
+
 func (b *batchTxn) stagePage(ctx context.Context, m PageMerge) error {
 	if err := b.createPage(ctx, m.Columns); err != nil {
 		return err
 	}
-	names := []string{"_n", "_remote_id", "_version"}
-	for _, c := range m.Columns {
-		names = append(names, c.Physical)
-	}
-	row := make([]any, len(names))
-	_, err := b.tx.CopyFrom(ctx, pgx.Identifier{"page"}, names, pgx.CopyFromSlice(len(m.Records), func(i int) ([]any, error) {
-		r := m.Records[i]
-		row[0], row[1], row[2] = int32(i), textOrNull(r.ID), textOrNull(r.Version)
-		for k, v := range r.Values {
-			row[k+3] = copyValue(m.Columns[k], v)
-		}
-		return row, nil
-	}))
+	_, err := copyText(ctx, b.tx, "page", []string{"_n", "_remote_id", "_version"}, m.Columns, len(m.Records), func(line []byte, i int) []byte {
+		line = strconv.AppendInt(line, int64(i), 10)
+		line = appendCopied(append(line, '\t'), m.Records[i].ID, m.Records[i].ID == "")
+		line = appendCopied(append(line, '\t'), m.Records[i].Version, m.Records[i].Version == "")
+		return appendValues(line, m.Columns, m.Records[i].Values)
+	})
 	if err != nil {
 		return fmt.Errorf("copy page: %w", err)
 	}
 	_, err = b.tx.Exec(ctx, "analyze page")
 	return err
-}
-
-func copyValue(c core.Column, v core.Value) any {
-	switch {
-	case v.IsNull():
-		return nil
-	case c.Type.IsList():
-		list := make([]string, len(v.List))
-		for i, e := range v.List {
-			list[i] = storable(e)
-		}
-		return list
-	}
-	return storable(v.Text)
-}
-
-// storable replaces what Postgres cannot hold in a text: one such character would fail the whole page.
-func storable(s string) string {
-	if strings.IndexByte(s, 0) < 0 && utf8.ValidString(s) {
-		return s
-	}
-	return strings.ReplaceAll(strings.ToValidUTF8(s, "\ufffd"), "\x00", "\ufffd")
-}
-
-func textOrNull(s string) any {
-	if s == "" {
-		return nil
-	}
-	return s
 }
 
 // stagedExpr gives the SQL of a staged value in the column's physical type.
@@ -217,10 +225,7 @@ func (b *batchTxn) insertPage(ctx context.Context, m PageMerge, c *MergeCounts) 
 	if err != nil {
 		return fmt.Errorf("insert page: %w", err)
 	}
-	c.New = tag.RowsAffected()
-	b.rows += c.New
-	b.delta.Records += c.New
-	b.many = b.many || c.New > 0
+	b.came(c, tag.RowsAffected())
 	return nil
 }
 

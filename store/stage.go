@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -57,23 +58,22 @@ func (s *Store) OpenStage(ctx context.Context, st Stage) error {
 
 // StageRows brings rows in, with the job's checkpoint, in one transaction. Codes: Conflict (ErrLeaseLost).
 func (s *Store) StageRows(ctx context.Context, j *Job, st Stage, list []StagedRow, checkpoint any) error {
-	names := []string{"n", "line", "misfits"}
-	for _, c := range st.cols {
-		names = append(names, c.Physical)
-	}
 	return s.tx(ctx, j.Actor(), func(tx pgx.Tx) error {
 		if err := s.CheckpointTx(ctx, tx, j, checkpoint); err != nil {
 			return err
 		}
-		row := make([]any, len(names))
-		_, err := tx.CopyFrom(ctx, pgx.Identifier{st.table.Schema, "_import_" + st.job}, names, pgx.CopyFromSlice(len(list), func(i int) ([]any, error) {
-			r := list[i]
-			row[0], row[1], row[2] = r.N, r.Line, append([]int32{}, r.Misfits...)
-			for k, v := range r.Values {
-				row[k+3] = copyValue(st.cols[k], v)
+		_, err := copyText(ctx, tx, st.name(), []string{"n", "line", "misfits"}, st.cols, len(list), func(line []byte, i int) []byte {
+			line = strconv.AppendInt(line, list[i].N, 10)
+			line = strconv.AppendInt(append(line, '\t'), list[i].Line, 10)
+			line = append(line, "\t{"...)
+			for k, m := range list[i].Misfits {
+				if k > 0 {
+					line = append(line, ',')
+				}
+				line = strconv.AppendInt(line, int64(m), 10)
 			}
-			return row, nil
-		}))
+			return appendValues(append(line, '}'), st.cols, list[i].Values)
+		})
 		if err != nil {
 			return fmt.Errorf("stage rows: %w", err)
 		}
