@@ -59,7 +59,7 @@ func (a *app) later(f func()) { a.closers = append(a.closers, f) }
 
 // newApp has nothing running yet. Call close in any case.
 func newApp(cfg config.Config, log *slog.Logger) *app {
-	return &app{cfg: cfg, log: log, list: list.All(), guard: httpx.Guard{AllowPrivate: true}, fault: faultPoint(cfg.Fault)}
+	return &app{cfg: cfg, log: log, list: list.All(), guard: guardOf(cfg), fault: faultPoint(cfg.Fault)}
 }
 
 // open starts database, Redis and store.
@@ -150,6 +150,7 @@ func (a *app) startDatabase(ctx context.Context) error {
 		return err
 	}
 	a.local = local
+	a.letInSample()
 	a.later(func() {
 		stop, cancel := context.WithTimeout(context.Background(), databaseLimit)
 		defer cancel()
@@ -215,7 +216,8 @@ func (a *app) openStore(ctx context.Context, databaseURL string) error {
 		return fmt.Errorf("static files: %w", err)
 	}
 	a.hub = events.New(a.redis, a.log, events.Version(version))
-	options := store.Options{Pool: pool, Notifier: a.hub, Sealer: box, Log: a.log, Fault: a.fault, BulkCells: a.cfg.BulkCells}
+	options := store.Options{Pool: pool, Notifier: a.hub, Sealer: box, Log: a.log, Fault: a.fault, BulkCells: a.cfg.BulkCells,
+		Sessions: a.redis, SessionIdle: a.cfg.SessionIdle}
 	if a.cfg.RedisURL != "" {
 		options.Redis = a.redis
 	}

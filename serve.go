@@ -56,9 +56,17 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	if err := a.startAll(ctx); err != nil {
 		return err
 	}
-	f.show(a.pages())
+	pages, err := a.pages()
+	if err != nil {
+		return err
+	}
+	a.later(pages.Wait)
+	f.show(pages)
 	web.RegisterOnShutdown(a.hub.StopStreams)
 	fmt.Fprintf(os.Stderr, "Scratchpaper is at http://%s\n", listener.Addr())
+	if err := a.printSetUp(ctx); err != nil {
+		return err
+	}
 	select {
 	case err = <-failed:
 	case <-a.databaseGone():
@@ -86,9 +94,13 @@ func listen(cfg config.Config) (net.Listener, error) {
 }
 
 // pages is the web app.
-func (a *app) pages() http.Handler {
-	return handlers.New(handlers.Deps{Store: a.store, Hub: a.hub, Connectors: a.list, Dial: a.guard.Dial, Settings: a.settings, Sample: a.sampleConnection,
-		Ready: a.ready, Log: a.log, Config: handlers.Config{Dev: a.cfg.Dev, Places: a.places()}})
+func (a *app) pages() (*handlers.Server, error) {
+	d := handlers.Deps{Store: a.store, Hub: a.hub, Connectors: a.list, Dial: a.guard.Dial, Settings: a.settings, Sample: a.sampleConnection,
+		Ready: a.ready, Log: a.log, Config: handlers.Config{Dev: a.cfg.Dev, Places: a.places()}}
+	if err := a.letIn(&d); err != nil {
+		return nil, err
+	}
+	return handlers.New(d), nil
 }
 
 // ready says what is missing beside the database.

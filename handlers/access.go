@@ -13,7 +13,10 @@ import (
 // pageAccess lists the pages' addresses by what their requests do; core.Access says who may do it. Those of the JSON API stand in
 // their operations. An address that is in none of them stops the start.
 var pageAccess = map[core.Act][]string{
-	core.Open: {"GET /static/:version/*", "GET /healthz", "GET /readyz", "GET /dev/run"},
+	core.Open: {
+		"GET /static/:version/*", "GET /healthz", "GET /readyz", "GET /dev/run", "GET /sign-in", "POST /sign-in", "GET /setup", "POST /setup", "GET /invitation",
+		"POST /invitation", "POST /invitation/join", "GET /forgot", "POST /forgot", "GET /reset", "POST /reset",
+	},
 	core.Look: {
 		"GET /events", "GET /", "GET /home/snapshots", "GET /palette", "GET /connections", "GET /connections/new", "GET /connections/new/:connector",
 		"GET /connections/:connection", "GET /snapshots/:snapshot", "GET /snapshots/:snapshot/settings", "GET /snapshots/:snapshot/history",
@@ -31,6 +34,14 @@ var pageAccess = map[core.Act][]string{
 		"POST " + grid + "/spread", "POST " + grid + "/delete", "POST " + grid + "/undelete", "POST " + grid + "/records", "POST " + grid + "/records/:record",
 		"POST " + grid + "/suggestions/accept", "POST " + grid + "/suggestions/reject", "POST /snapshots/:snapshot/plans", "POST " + plan + "/items",
 		"POST /connections/:connection/test",
+	},
+	core.Account: {
+		"POST /sign-out", "GET /account", "POST /account/name", "POST /account/password", "POST /account/sessions/:session/end", "POST /account/sessions/end",
+		"POST /account/organization",
+	},
+	core.Manage: {
+		"GET /members", "POST /members/invitations", "POST /members/invitations/:invitation/withdraw", "POST /members/:member/role", "POST /members/:member/remove",
+		"POST /members/:member/reset", "POST /organization/name", "POST /organizations",
 	},
 	core.Publish: {
 		"POST /sample", "POST /connections", "GET /connections/:connection/edit", "POST /connections/:connection", "POST /connections/:connection/delete",

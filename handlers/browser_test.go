@@ -2,7 +2,9 @@ package handlers
 
 import (
 	"context"
+	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -70,6 +72,23 @@ func (b *browser) violations(axe string) string {
 		b.t.Fatal(err)
 	}
 	return found
+}
+
+// shot keeps a picture of the page in the folder that SHOTS names, if any.
+func (b *browser) shot(path, theme string, width int64) {
+	b.t.Helper()
+	dir := os.Getenv("SHOTS")
+	if dir == "" {
+		return
+	}
+	picture, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	name := fmt.Sprintf("%s-%s-%d.png", strings.ReplaceAll(strings.Trim(path, "/"), "/", "-"), theme, width)
+	if err := os.WriteFile(filepath.Join(dir, name), picture, 0o600); err != nil {
+		b.t.Fatal(err)
+	}
 }
 
 func mustAxe(t *testing.T) string {

@@ -85,9 +85,14 @@ func (s *Server) answerError(c echo.Context, err error) {
 		status = h.Code
 	}
 	if e.RetryAfter > 0 {
-		c.Response().Header().Set("Retry-After", strconv.Itoa(e.RetryAfter))
+		setRetryAfter(c, e.RetryAfter)
 	}
 	c.Response().Header().Set("Cache-Control", "no-store")
+	if e.Code == core.Unauthorized {
+		if asked, err := s.askToSignIn(c); asked && err == nil {
+			return
+		}
+	}
 	var sendErr error
 	switch {
 	case byHTMX(c):
@@ -100,6 +105,10 @@ func (s *Server) answerError(c echo.Context, err error) {
 	if sendErr != nil && !c.Response().Committed {
 		_ = c.String(status, e.Sentence)
 	}
+}
+
+func setRetryAfter(c echo.Context, seconds int) {
+	c.Response().Header().Set("Retry-After", strconv.Itoa(seconds))
 }
 
 func wantsPage(c echo.Context) bool {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"scratchpaper/internal/core"
 	"scratchpaper/store"
 	"scratchpaper/views"
 )
@@ -172,6 +173,12 @@ func (s *Server) showPalette(c echo.Context) error {
 		paletteEntry{Text: "Dark", Hint: "theme", Icon: "moon", Does: "theme-dark"},
 		paletteEntry{Text: "Light or dark as the system", Hint: "theme", Icon: "monitor", Does: "theme-system"},
 	)
+	if s.signIn != nil {
+		entries = append(entries, paletteEntry{Text: "Your account", Hint: "place", Icon: "user", Address: "/account"})
+		if by.May(core.Manage) == nil {
+			entries = append(entries, paletteEntry{Text: "Members", Hint: "place", Icon: "users", Address: "/members"})
+		}
+	}
 	return c.JSON(http.StatusOK, map[string]any{"entries": entries})
 }
 

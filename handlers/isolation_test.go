@@ -8,11 +8,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"scratchpaper/internal/core"
 	"scratchpaper/internal/orgcheck"
+	"scratchpaper/store"
 )
 
 // estate is what the local organization owns, under words that nothing else holds.
@@ -25,9 +27,9 @@ type estate struct {
 // suggestions, plan, jobs, an upload and an idempotency key.
 func mustEstate(t *testing.T) *estate {
 	t.Helper()
-	s := mustSite(t)
+	s := mustSiteWith(t, func(s *site, d *Deps) { d.SignIn = cheapSignIn(s) })
 	work := s.mustWork(t)
-	e := &estate{document: mustDocument(t, s), words: []string{"Zephyrine", "Quokka", "Axolotl", "Marmoset", "Narwhal", "Pangolin", "Ocelot"}}
+	e := &estate{document: mustDocument(t, s), words: []string{"Zephyrine", "Quokka", "Axolotl", "Marmoset", "Narwhal", "Pangolin", "Ocelot", "Meerkat", "Numbat"}}
 	const (
 		sn = "/snapshots/{snapshot}"
 		tb = sn + "/tables/{table}"
@@ -59,6 +61,15 @@ func mustEstate(t *testing.T) *estate {
 		t.Fatal(err)
 	}
 	e.ids["upload"], e.ids["connector"], e.ids["version"] = u.ID, "postgres", "x"
+	signedIn, err := s.store.StartSession(t.Context(), s.by.Person, store.NewSession{Hash: []byte("Meerkat"), Lifetime: time.Hour, Browser: "Meerkat"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	invited, err := s.store.Invite(t.Context(), s.by, "Numbat@example.org", core.Editor, []byte("Numbat"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.ids["session"], e.ids["invitation"], e.ids["member"] = signedIn.Session, invited.ID, s.by.Person
 	kept := s.api(t, "", "POST", e.address(tb+"/views"), `{"name": "Narwhal"}`, "Idempotency-Key", "Pangolin")
 	if kept.status != http.StatusCreated {
 		t.Fatalf("the kept answer is %d %s", kept.status, kept.body)
@@ -172,7 +183,8 @@ func (e *estate) attempts(method string) []attempt {
 		return []attempt{{query: "", accept: "text/html"}, {query: query, accept: "text/html"}, {query: query, accept: "application/json"}}
 	}
 	form := url.Values{"name": {"Mine"}, "connection": {e.ids["connection"]}, "table": {e.ids["table"], e.ids["remote"]}, "item": {e.ids["item"]}, "as": {"not_sent"}, "included": {"false"},
-		"deletes": {"true"}, "record": {e.ids["record"]}, "connector": {"postgres"}, "action": {"save"}, "find": {"Kettle"}, "replace": {"x"}, "theme": {"dark"}}
+		"deletes": {"true"}, "record": {e.ids["record"]}, "connector": {"postgres"}, "action": {"save"}, "find": {"Kettle"}, "replace": {"x"}, "theme": {"dark"},
+		"organization": {e.by.Org}, "role": {"viewer"}, "email": {"eve@example.org"}}
 	list := []attempt{{body: form.Encode(), contentType: "application/x-www-form-urlencoded", accept: "text/html"}}
 	for _, body := range []string{`{}`,
 		`{"name": "Mine"}`,
@@ -400,7 +412,8 @@ func TestNobodyGetsNowhere(t *testing.T) {
 	for r, answers := range e.asked(t, "nobody", e.routes()) {
 		for _, a := range answers {
 			e.silent(t, r.method+" "+r.path, a)
-			if open := e.app.acts[r.method+" "+r.path] == core.Open; !open && a.status != http.StatusUnauthorized {
+			refused := a.status == http.StatusUnauthorized || a.status == http.StatusSeeOther && strings.HasPrefix(a.header.Get("Location"), "/sign-in")
+			if open := e.app.acts[r.method+" "+r.path] == core.Open; !open && !refused {
 				t.Errorf("%s %s answers nobody with %d: %s", r.method, r.path, a.status, a.body)
 			} else if open && a.status == http.StatusUnauthorized {
 				t.Errorf("%s %s is open and answers %d", r.method, r.path, a.status)
@@ -408,7 +421,7 @@ func TestNobodyGetsNowhere(t *testing.T) {
 		}
 	}
 	unchanged(t, "the walk", before, e.dump(t, e.by.Org))
-	if a := e.get(t, "/nowhere", "X-As", "nobody"); a.status != http.StatusUnauthorized {
+	if a := e.get(t, "/nowhere", "X-As", "nobody"); a.status != http.StatusSeeOther {
 		t.Errorf("an address that there is not answers nobody with %d", a.status)
 	}
 }

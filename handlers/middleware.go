@@ -128,6 +128,7 @@ func (s *Server) identified(next echo.HandlerFunc) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
+		by.Address = c.RealIP()
 		if client := c.Request().Header.Get("X-Client"); len(client) <= 64 {
 			by.Client = client
 		}

@@ -36,7 +36,7 @@ func byHTMX(c echo.Context) bool { return c.Request().Header.Get("HX-Request") =
 
 // see sends the browser to another page of ours after a write: 303 for plain forms, a header for htmx.
 func see(c echo.Context, address string) error {
-	if !strings.HasPrefix(address, "/") || strings.HasPrefix(address, "//") || strings.HasPrefix(address, "/\\") {
+	if !ownAddress(address) {
 		address = "/"
 	}
 	if byHTMX(c) {
@@ -44,6 +44,13 @@ func see(c echo.Context, address string) error {
 		return c.NoContent(http.StatusOK)
 	}
 	return c.Redirect(http.StatusSeeOther, address)
+}
+
+// ownAddress says whether an address stays here. Browsers take a backslash for a slash and leave out tabs and line ends, so an address with
+// any of them leads elsewhere.
+func ownAddress(address string) bool {
+	return strings.HasPrefix(address, "/") && !strings.HasPrefix(address, "//") &&
+		!strings.ContainsFunc(address, func(r rune) bool { return r < ' ' || r == '\\' || r == 0x7f })
 }
 
 // page gives the frame of a page: who, where one can go, what is running.
@@ -62,7 +69,28 @@ func (s *Server) page(c echo.Context, title, nav string) (views.Page, error) {
 	}
 	p.Jobs = jobsNow(open)
 	p.Notice = takeNotice(c)
-	return p, nil
+	return p, s.accountPart(c, &p)
+}
+
+// accountPart says who has signed in, and where else they can go.
+func (s *Server) accountPart(c echo.Context, p *views.Page) error {
+	if s.signIn == nil {
+		return nil
+	}
+	by := actor(c)
+	orgs, err := s.store.Organizations(ctxOf(c), by)
+	if err != nil {
+		return err
+	}
+	p.Account = &views.AccountMenu{Name: by.Name, Admin: by.Role >= core.Admin}
+	for _, o := range orgs {
+		if o.ID == by.Org {
+			p.OrgName = o.Name
+			continue
+		}
+		p.Account.Organizations = append(p.Account.Organizations, views.Choice{Value: o.ID, Text: o.Name})
+	}
+	return nil
 }
 
 // snapshotPage is page for a place inside a snapshot.

@@ -62,6 +62,7 @@ func (s *Server) routes(e *echo.Echo) {
 		e.GET("/dev/run", s.devRun)
 	}
 
+	s.signInRoutes(e)
 	s.gridRoutes(e)
 	s.publishRoutes(e)
 	s.apiRoutes(e)

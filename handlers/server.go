@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
+	"sync"
 
 	"github.com/labstack/echo/v4"
 
@@ -29,6 +31,8 @@ type Config struct {
 	Dev       bool     // the gallery of components is served, and pages load anew when the program does
 	MaxUpload int64    // bytes of one uploaded file; 0 is 4 GB
 	Places    []Place  // where data lies, for the settings page
+	// Proxies are the networks whose X-Forwarded-For says where a request comes from; none is believed without.
+	Proxies []netip.Prefix
 }
 
 // Place is one place where data lies, for the settings page. It never holds a password.
@@ -47,6 +51,8 @@ type Deps struct {
 	Sample func(ctx context.Context) (store.NewConnection, error)
 	// Identify says who asks; nil is one person at this machine. Codes: Unauthorized.
 	Identify func(r *http.Request) (core.Actor, error)
+	// SignIn is how people get in by accounts that are kept here; nil where there are none.
+	SignIn *SignIn
 	// Ready says in a sentence what is not up, beside the database; nil is nothing.
 	Ready  func(ctx context.Context) error
 	Assets fs.FS // the static files; nil takes the embedded ones
@@ -63,6 +69,8 @@ type Server struct {
 	settings   func(ctx context.Context, by core.Actor, connection string) (connectors.Connector, connectors.Settings, error)
 	sample     func(ctx context.Context) (store.NewConnection, error)
 	identify   func(r *http.Request) (core.Actor, error)
+	signIn     *SignIn
+	aside      sync.WaitGroup // what goes on behind a request
 	ready      func(ctx context.Context) error
 	assets     *assets
 	log        *slog.Logger
@@ -74,7 +82,7 @@ type Server struct {
 // New makes a server. It panics when the embedded files cannot be read, which a build decides.
 func New(d Deps) *Server {
 	s := &Server{
-		store: d.Store, hub: d.Hub, connectors: d.Connectors, dial: d.Dial, settings: d.Settings, sample: d.Sample, identify: d.Identify, ready: d.Ready,
+		store: d.Store, hub: d.Hub, connectors: d.Connectors, dial: d.Dial, settings: d.Settings, sample: d.Sample, identify: d.Identify, ready: d.Ready, signIn: d.SignIn,
 		log: d.Log, config: d.Config, assets: newAssets(d.Assets),
 	}
 	if s.log == nil {
@@ -99,7 +107,7 @@ func New(d Deps) *Server {
 func (s *Server) newEcho() *echo.Echo {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
-	e.IPExtractor = echo.ExtractIPDirect()
+	e.IPExtractor = addressOf(s.config.Proxies)
 	e.HTTPErrorHandler = func(err error, c echo.Context) { s.answerError(c, err) }
 	e.Use(s.logged, s.protected, s.identified)
 	s.acts = s.access()
@@ -107,6 +115,23 @@ func (s *Server) newEcho() *echo.Echo {
 	s.mustKnow(e)
 	return e
 }
+
+// addressOf gives where a request comes from: its connection, or, behind proxies of ours, what the last of them says.
+func addressOf(proxies []netip.Prefix) echo.IPExtractor {
+	if len(proxies) == 0 {
+		return echo.ExtractIPDirect()
+	}
+	options := []echo.TrustOption{echo.TrustLoopback(false), echo.TrustLinkLocal(false), echo.TrustPrivateNet(false)}
+	for _, p := range proxies {
+		if _, network, err := net.ParseCIDR(p.Masked().String()); err == nil { // it was parsed before
+			options = append(options, echo.TrustIPRange(network))
+		}
+	}
+	return echo.ExtractIPFromXFFHeader(options...)
+}
+
+// Wait waits for what goes on behind requests.
+func (s *Server) Wait() { s.aside.Wait() }
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.ServeHTTP(w, r) }

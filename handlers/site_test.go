@@ -96,6 +96,12 @@ const serviceTables = `create table kettles (id int primary key, title text not 
 
 func mustSite(t *testing.T) *site {
 	t.Helper()
+	return mustSiteWith(t, nil)
+}
+
+// mustSiteWith is mustSite with other parts; change is nil or gets those that it would be made of.
+func mustSiteWith(t *testing.T, change func(s *site, d *Deps)) *site {
+	t.Helper()
 	ctx := t.Context()
 	address := testdb.Prepared(t, "pages", func(ctx context.Context, url string) error {
 		cfg, err := pgx.ParseConfig(url)
@@ -117,10 +123,15 @@ func mustSite(t *testing.T) *site {
 	hub := events.New(rdb, quiet, events.SessionEvery(50*time.Millisecond))
 	go func() { _ = hub.Run(context.WithoutCancel(ctx)) }()
 	t.Cleanup(hub.Stop)
-	s := &site{by: core.Local(), service: service, store: store.New(store.Options{Pool: pool, Notifier: hub, Sealer: plainBox{}, Log: quiet}),
+	s := &site{by: core.Local(), service: service, store: store.New(store.Options{Pool: pool, Notifier: hub, Sealer: plainBox{}, Log: quiet, Sessions: rdb}),
 		people: &people{known: map[string]core.Actor{}}, rdb: rdb}
-	s.app = New(Deps{Store: s.store, Hub: hub, Connectors: []connectors.Connector{postgres.New()},
-		Dial: (&net.Dialer{}).DialContext, Identify: s.people.identify, Sample: s.sample(t), Log: quiet, Config: Config{Dev: true}})
+	d := Deps{Store: s.store, Hub: hub, Connectors: []connectors.Connector{postgres.New()},
+		Dial: (&net.Dialer{}).DialContext, Identify: s.people.identify, Sample: s.sample(t), Log: quiet, Config: Config{Dev: true}}
+	if change != nil {
+		change(s, &d)
+	}
+	s.app = New(d)
+	t.Cleanup(s.app.Wait)
 	s.Server = httptest.NewServer(s.app)
 	t.Cleanup(func() { hub.StopStreams(); s.Close() })
 	s.Client().CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
@@ -180,6 +191,11 @@ type answer struct {
 
 func (s *site) do(t *testing.T, method, path string, form url.Values, header ...string) answer {
 	t.Helper()
+	return s.send(t, s.request(t, method, path, form, header...))
+}
+
+func (s *site) request(t *testing.T, method, path string, form url.Values, header ...string) *http.Request {
+	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, s.URL+path, strings.NewReader(form.Encode()))
 	if err != nil {
 		t.Fatal(err)
@@ -194,12 +210,17 @@ func (s *site) do(t *testing.T, method, path string, form url.Values, header ...
 	if host := req.Header.Get("Host"); host != "" {
 		req.Host = host
 	}
-	return s.send(t, req)
+	return req
 }
 
 func (s *site) send(t *testing.T, req *http.Request) answer {
 	t.Helper()
-	res, err := s.Client().Do(req)
+	return sendBy(t, s.Client(), req)
+}
+
+func sendBy(t *testing.T, client *http.Client, req *http.Request) answer {
+	t.Helper()
+	res, err := client.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}

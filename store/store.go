@@ -34,7 +34,10 @@ type Options struct {
 	Notifier core.Notifier
 	Sealer   Sealer
 	Log      *slog.Logger
-	Fault    func(point string) // tests end the process at named points; nil does nothing
+	Fault    func(point string)    // tests end the process at named points; nil does nothing
+	Sessions redis.UniversalClient // keeps sessions for a minute, over all processes; nil asks Postgres each time
+	// SessionIdle is how long a session lasts without use; 0 is 14 days.
+	SessionIdle time.Duration
 	// BulkCells is how many cells a command changes while somebody waits; 0 is 50,000. Tests take fewer.
 	BulkCells int64
 }
@@ -49,6 +52,9 @@ type Store struct {
 	orders *orderCache
 	waker  atomic.Pointer[Waker]
 	fault  func(point string)
+
+	sessions    redis.UniversalClient
+	sessionIdle time.Duration
 
 	bulkCells int64
 	places    chan struct{} // of commands that take a second connection
@@ -68,7 +74,10 @@ func New(o Options) *Store {
 	if o.BulkCells == 0 {
 		o.BulkCells = defaultBulkCells
 	}
-	return &Store{fault: o.Fault, pool: o.Pool, rdb: o.Redis, notify: o.Notifier, box: o.Sealer, log: o.Log, orders: newOrderCache(), bulkCells: o.BulkCells,
+	if o.SessionIdle == 0 {
+		o.SessionIdle = 14 * 24 * time.Hour
+	}
+	return &Store{sessions: o.Sessions, sessionIdle: o.SessionIdle, fault: o.Fault, pool: o.Pool, rdb: o.Redis, notify: o.Notifier, box: o.Sealer, log: o.Log, orders: newOrderCache(), bulkCells: o.BulkCells,
 		places: make(chan struct{}, max(1, o.Pool.Config().MaxConns/4))}
 }
 

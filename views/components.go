@@ -119,7 +119,9 @@ type Field struct {
 	Secret      bool // never shown again: it has no value, and empty keeps what is stored
 	Kept        bool // Secret: something is stored
 	Autofocus   bool
-	ID          string // "" is made from Name
+	// Autocomplete says what a browser may fill in, as HTML names it; "" is nothing, or a new password.
+	Autocomplete string
+	ID           string // "" is made from Name
 }
 
 // Choice is one choice of a Field.
@@ -168,6 +170,9 @@ func (f Field) inputMode() string {
 }
 
 func (f Field) autocomplete() string {
+	if f.Autocomplete != "" {
+		return f.Autocomplete
+	}
 	if f.Secret || f.Kind == "password" {
 		return "new-password"
 	}

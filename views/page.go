@@ -20,6 +20,8 @@ type Page struct {
 	Snapshots []SnapshotLink // for the switcher, newest first
 	Jobs      JobsNow        // what is running
 	Org       string         // organization id
+	OrgName   string         // its name; "" where nobody signs in
+	Account   *AccountMenu   // who has signed in; nil where nobody does
 	Person    string         // person id
 	Name      string         // person, as shown
 	Session   string         // names person, organization and version of the program for the tabs of one browser
@@ -52,6 +54,9 @@ func (p Page) Here() string {
 		if pl.Nav == p.Nav {
 			return pl.Name
 		}
+	}
+	if p.Nav != "" && p.Title != "" {
+		return p.Title
 	}
 	return "Snapshots"
 }

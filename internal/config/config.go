@@ -4,7 +4,6 @@ package config
 import (
 	"bufio"
 	"errors"
-	"net"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -20,8 +19,28 @@ import (
 type Config struct {
 	// PORT is the port that the app listens on.
 	Port int `env:"PORT" envDefault:"3010"`
-	// HOST is the address that the app listens on. Without an identity provider only a loopback address is taken.
+	// HOST is the address that the app listens on. Without SIGN_IN only a loopback address is taken.
 	Host string `env:"HOST" envDefault:"127.0.0.1"`
+	// BASE_URL is where people open the app, as in https://scratchpaper.example.org. Empty: http, HOST and PORT.
+	BaseURL string `env:"BASE_URL"`
+	// SIGN_IN is passwords, for accounts kept here. Empty: one person on a loopback address, without a sign-in.
+	SignIn string `env:"SIGN_IN"`
+	// TRUSTED_PROXIES are the networks (CIDR, with commas) whose X-Forwarded-For says where a request comes from. Empty: none.
+	TrustedProxies []string `env:"TRUSTED_PROXIES"`
+	// SESSION_LIFETIME is how long a sign-in lasts at most.
+	SessionLifetime time.Duration `env:"SESSION_LIFETIME" envDefault:"720h"`
+	// SESSION_IDLE is how long a sign-in lasts without being used.
+	SessionIdle time.Duration `env:"SESSION_IDLE" envDefault:"336h"`
+	// PASSWORD_MEMORY is what hashing one password takes, in KiB (argon2id; OWASP asks for 19456 with 2 rounds).
+	PasswordMemory uint32 `env:"PASSWORD_MEMORY" envDefault:"19456"`
+	// PASSWORD_ROUNDS is how many rounds hashing a password takes.
+	PasswordRounds uint32 `env:"PASSWORD_ROUNDS" envDefault:"2"`
+	// SMTP_URL is the server that mail is sent by: smtp://user:password@host:587, or smtps://…:465. Empty: admins hand links out.
+	SMTPURL string `env:"SMTP_URL"`
+	// MAIL_FROM is the address that mail comes from, with SMTP_URL.
+	MailFrom string `env:"MAIL_FROM"`
+	// ALLOWED_ADDRESSES are networks (CIDR, with commas) that connections may lead to beside public ones, with SIGN_IN.
+	AllowedAddresses []string `env:"ALLOWED_ADDRESSES"`
 	// DATABASE_URL is the Postgres (15 or newer) that holds everything. Empty: the app runs its own in DATA_DIR.
 	DatabaseURL string `env:"DATABASE_URL"`
 	// DATABASE_CONNECTIONS is the most connections that one process opens to it.
@@ -130,12 +149,11 @@ func fromFile(path string) (map[string]string, error) {
 
 // Validate checks the settings against each other. Codes: Invalid.
 func (c Config) Validate() error {
-	ip := net.ParseIP(c.Host)
 	switch {
 	case c.Port < 0 || c.Port > 65535:
 		return core.Errorf(core.Invalid, "PORT takes a number from 0 to 65535.")
-	case c.Host != "localhost" && (ip == nil || !ip.IsLoopback()):
-		return core.Errorf(core.Invalid, "HOST is %s, but nobody has to sign in yet, so the app listens on a loopback address only: set HOST to 127.0.0.1.", c.Host)
+	case !c.loopback() && c.SignIn == "":
+		return core.Errorf(core.Invalid, "HOST is %s, but nobody has to sign in, so the app listens on a loopback address only: set HOST to 127.0.0.1, or SIGN_IN to passwords.", c.Host)
 	case c.LogFormat != "text" && c.LogFormat != "json":
 		return core.Errorf(core.Invalid, "LOG_FORMAT takes text or json.")
 	case c.LogLevel != "debug" && c.LogLevel != "info" && c.LogLevel != "warn" && c.LogLevel != "error":
@@ -157,5 +175,5 @@ func (c Config) Validate() error {
 	case c.SampleDatabaseURL != "" && c.DatabaseURL == "":
 		return core.Errorf(core.Invalid, "SAMPLE_DATABASE_URL is for use with DATABASE_URL: the built-in database has a sample of its own.")
 	}
-	return nil
+	return c.validateAccess()
 }

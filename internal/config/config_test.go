@@ -43,11 +43,22 @@ func TestWrongSettingsStopTheStartWithASentence(t *testing.T) {
 	t.Parallel()
 	for setting, want := range map[string]string{"PORT=99999": "PORT", "HOST=0.0.0.0": "HOST", "LOG_LEVEL=loud": "LOG_LEVEL", "WORKERS=none": "WORKERS takes a number", "LEASE=long": "LEASE takes a time", "DEV=perhaps": "DEV takes true or false", "DATA_DIR=here": "DATA_DIR",
 		"POSTGRES_BINARIES=bin": "POSTGRES_BINARIES", "SAMPLE_DATABASE_URL=postgres://x": "SAMPLE_DATABASE_URL", "DATABASE_CONNECTIONS=1000": "DATABASE_CONNECTIONS",
-		"LOG_FORMAT=xml": "LOG_FORMAT", "PORT=web": "PORT takes a number", "LEASE=1ms": "LEASE", "WORKERS=0": "WORKERS", "BULK_CELLS=0": "BULK_CELLS", "BULK_CELLS=many": "BULK_CELLS takes a number"} {
+		"LOG_FORMAT=xml": "LOG_FORMAT", "PORT=web": "PORT takes a number", "LEASE=1ms": "LEASE", "WORKERS=0": "WORKERS", "BULK_CELLS=0": "BULK_CELLS", "BULK_CELLS=many": "BULK_CELLS takes a number",
+		"SIGN_IN=everybody": "SIGN_IN", "BASE_URL=https://example.org": "SIGN_IN", "BASE_URL=example.org": "BASE_URL", "SMTP_URL=smtp://localhost": "MAIL_FROM",
+		"SESSION_IDLE=1s": "SESSION_IDLE", "PASSWORD_MEMORY=1": "PASSWORD_MEMORY", "PASSWORD_ROUNDS=0": "PASSWORD_ROUNDS", "TRUSTED_PROXIES=proxy": "TRUSTED_PROXIES: proxy",
+		"ALLOWED_ADDRESSES=10.0.0.0/99": "ALLOWED_ADDRESSES"} {
 		_, err := Load([]string{setting})
 		if core.CodeOf(err) != core.Invalid || !strings.Contains(core.SentenceOf(err), want) {
 			t.Errorf("%s gives %v", setting, err)
 		}
+	}
+	for _, both := range [][]string{{"SIGN_IN=passwords", "HOST=0.0.0.0"}, {"SIGN_IN=passwords", "BASE_URL=http://example.org"}, {"SIGN_IN=passwords", "BASE_URL=https://example.org/app"}} {
+		if _, err := Load(both); core.CodeOf(err) != core.Invalid || !strings.Contains(core.SentenceOf(err), "BASE_URL") {
+			t.Errorf("%v gives %v", both, err)
+		}
+	}
+	if c, err := Load([]string{"SIGN_IN=passwords", "HOST=0.0.0.0", "BASE_URL=https://app.example.org:8443", "TRUSTED_PROXIES=10.0.0.0/8,192.0.2.1"}); err != nil || c.BaseHost() != "app.example.org" {
+		t.Errorf("right settings give %q, %v", c.BaseHost(), err)
 	}
 	if _, err := Load([]string{"PORT=3011"}); err != nil {
 		t.Errorf("a right setting gives %v", err)

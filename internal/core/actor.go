@@ -57,6 +57,7 @@ type Actor struct {
 	Kind     string // person, token, agent, system
 	Role     Role
 	Client   string // id of the browser tab, so that it can ignore its own hints; may be ""
+	Address  string // network address that it asks from; "" in jobs
 	Session  string // id of the session that a person has signed in with; "" without one
 	Snapshot string // the only snapshot that it sees; "" is all of the organization's
 }

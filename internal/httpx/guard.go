@@ -21,6 +21,10 @@ const dialLimit = 10 * time.Second
 type Guard struct {
 	// AllowPrivate lets in loopback and private addresses: for an app that one person runs for themselves.
 	AllowPrivate bool
+	// Allow are networks that the operator lets in beside public addresses.
+	Allow []netip.Prefix
+	// Sample is the address of the app's sample, which is let in wherever it lies; the zero one is none.
+	Sample netip.AddrPort
 	// Refuse are the app's own Postgres and Redis. The sample's address is not among them: there the database itself
 	// lets nobody in but the sample's role.
 	Refuse []netip.AddrPort
@@ -55,7 +59,7 @@ func (g Guard) Check(a netip.AddrPort) error {
 	if slices.ContainsFunc(g.Refuse, func(own netip.AddrPort) bool { return own.Port() == a.Port() && sameMachine(plain(own.Addr()), ip) }) {
 		return core.Errorf(core.Forbidden, "The address %s is the app's own database.", a)
 	}
-	if g.AllowPrivate {
+	if g.AllowPrivate || a == g.Sample || slices.ContainsFunc(g.Allow, func(p netip.Prefix) bool { return p.Contains(ip) }) {
 		return nil
 	}
 	if err := ssrf.New(ssrf.WithAnyPort()).SafeAddr(ip); err != nil {

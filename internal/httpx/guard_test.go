@@ -130,3 +130,13 @@ func TestSocketsAreNotDialed(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestTheOperatorsNetworksAndTheSampleAreLetIn(t *testing.T) {
+	t.Parallel()
+	g := httpx.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}, Sample: netip.MustParseAddrPort("127.0.0.1:5999")}
+	for address, in := range map[string]bool{"10.1.2.3:5432": true, "10.2.2.3:5432": false, "127.0.0.1:5999": true, "127.0.0.1:5998": false, "169.254.169.254:80": false} {
+		if err := g.Check(netip.MustParseAddrPort(address)); (err == nil) != in {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+}

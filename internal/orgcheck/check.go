@@ -9,7 +9,8 @@ import (
 )
 
 // Tables are the control tables whose rows belong to an organization.
-var Tables = []string{"connections", "snapshots", "tables", "columns", "views", "jobs", "uploads", "upload_chunks", "idempotency_keys", "members", "job_records"}
+var Tables = []string{"connections", "snapshots", "tables", "columns", "views", "jobs", "uploads", "upload_chunks", "idempotency_keys", "members", "job_records",
+	"sessions", "codes", "invitations", "audit_log"}
 
 // minReason is how many characters say anything about why a statement works over all organizations.
 const minReason = 15

@@ -1,0 +1,92 @@
+package handlers
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+
+	"scratchpaper/internal/auth"
+)
+
+// TestPeopleSetUpInviteAndSignInWithABrowser goes through the doors as people do: the code of a link never leaves the browser in an
+// address, and axe finds nothing on any of the pages.
+func TestPeopleSetUpInviteAndSignInWithABrowser(t *testing.T) {
+	t.Parallel()
+	h := mustHouse(t)
+	secret, hash := auth.NewSecret("")
+	if err := h.store.SetUpCode(t.Context(), hash); err != nil {
+		t.Fatal(err)
+	}
+	b := mustBrowser(t, h.site, 1440)
+	b.open("/setup#" + secret)
+	b.until("the form without the code", `location.hash === '' && document.querySelector('[data-field=code]').hidden && document.querySelector('input[name=code]').value.length > 40`)
+	b.must(chromedp.SendKeys(chromedp.CSS("#field-organization"), "Kettles Ltd"), chromedp.SendKeys(chromedp.CSS("#field-name"), "Ana Bo"),
+		chromedp.SendKeys(chromedp.CSS("#field-email"), "ana@example.org"), chromedp.SendKeys(chromedp.CSS("#field-password"), "short\r"))
+	b.until("the refusal", `document.querySelector('#field-password-error')?.textContent.includes('at least 12') && document.querySelector('[data-field=code]').hidden`)
+	b.must(chromedp.SendKeys(chromedp.CSS("#field-password"), goodPassword+"\r"))
+	b.until("the home page", `location.pathname === '/' && document.querySelector('#account summary')`)
+
+	b.open("/members")
+	b.must(chromedp.SendKeys(chromedp.CSS("#field-email"), "ben@example.org\r"))
+	b.until("the link", `document.querySelector('#once-link')?.value.includes('/invitation#')`)
+	link, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](`document.querySelector('#once-link').value`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found := b.violations(mustAxe(t)); strings.TrimSpace(found) != "" {
+		t.Errorf("the link that is shown once: %s", found)
+	}
+	b.open("/account")
+	b.must(chromedp.Click(chromedp.CSS("#account summary")), chromedp.Click(chromedp.CSS("form[action='/sign-out'] button")))
+	b.until("the sign-in", `location.pathname === '/sign-in' && document.body.innerText.includes('You have signed out')`)
+
+	u, err := url.Parse(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.open("/invitation#" + u.Fragment)
+	b.until("the invitation", `document.body.innerText.includes('Join Kettles Ltd') && location.hash === ''`)
+	b.must(chromedp.SendKeys(chromedp.CSS("#field-name"), "Ben"), chromedp.SendKeys(chromedp.CSS("#field-password"), goodPassword+"\r"))
+	b.until("the home page of ben", `location.pathname === '/' && document.querySelector('#account summary').title === 'Ben'`)
+}
+
+func TestThePagesOfGettingInCanBeReadByEverybody(t *testing.T) {
+	t.Parallel()
+	h := mustHouse(t)
+	ana := h.mustSetUp(t)
+	ana.mustInvite(t, "ben@example.org", "publisher")
+	ana.mustJoin(t, "cleo.with.a.long.name@departments.example.org", "viewer")
+	axe := mustAxe(t)
+	b := mustBrowser(t, h.site, 1440)
+	look := func(pages ...string) {
+		t.Helper()
+		for _, width := range []int64{1440, 390} {
+			b.must(chromedp.EmulateViewport(width, 900))
+			for _, theme := range []string{"light", "dark"} {
+				b.open("/forgot")
+				if _, err := chromedp.Run(b.ctx, chromedp.Evaluate[string]("document.cookie = 'theme="+theme+"; path=/'")); err != nil {
+					t.Fatal(err)
+				}
+				for _, path := range pages {
+					b.open(path)
+					if found := b.violations(axe); found != "" {
+						t.Errorf("%s at %d, %s: %s", path, width, theme, found)
+					}
+					b.shot(path, theme, width)
+				}
+			}
+		}
+	}
+	look("/sign-in", "/forgot", "/reset", "/invitation")
+	b.open("/sign-in?back=/account")
+	b.must(chromedp.SendKeys(chromedp.CSS("#field-email"), "ana@example.org"), chromedp.SendKeys(chromedp.CSS("#field-password"), goodPassword+"\r"))
+	b.until("the account", `location.pathname === '/account'`)
+	look("/account", "/members")
+	b.must(chromedp.EmulateViewport(390, 900), chromedp.Click(chromedp.CSS("#account summary")))
+	if found := b.violations(axe); strings.TrimSpace(found) != "" {
+		t.Errorf("the open menu: %s", found)
+	}
+	b.shot("/menu", "dark", 390)
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+
+	"scratchpaper/handlers"
+	"scratchpaper/internal/auth"
+	"scratchpaper/internal/config"
+	"scratchpaper/internal/core"
+	"scratchpaper/internal/httpx"
+	"scratchpaper/internal/mail"
+)
+
+// guardOf says which addresses connections may lead to: everything but metadata services where one person runs the app for themselves,
+// else public ones and those that the operator names.
+func guardOf(cfg config.Config) httpx.Guard {
+	allowed, _ := config.Networks(cfg.AllowedAddresses) // Validate has looked at them
+	return httpx.Guard{AllowPrivate: cfg.SignIn == "", Allow: allowed}
+}
+
+// letIn says how people get in, as it is configured; without a word of it one person at this computer does.
+func (a *app) letIn(d *handlers.Deps) error {
+	if a.cfg.SignIn == "" {
+		return nil
+	}
+	in := &handlers.SignIn{
+		Passwords: auth.NewPasswords(a.cfg.PasswordMemory, a.cfg.PasswordRounds),
+		Cookie:    auth.SessionCookie{Secure: strings.HasPrefix(a.cfg.Base(), "https:")},
+		Lifetime:  a.cfg.SessionLifetime,
+		Limits:    auth.NewLimits(a.redis),
+		Base:      a.cfg.Base(),
+	}
+	if a.cfg.SMTPURL != "" {
+		sender, err := mail.New(a.cfg.SMTPURL, a.cfg.MailFrom, a.log)
+		if err != nil {
+			return err
+		}
+		a.later(sender.Stop)
+		in.Mail = sender.Send
+	}
+	proxies, err := config.Networks(a.cfg.TrustedProxies)
+	if err != nil {
+		return err
+	}
+	d.SignIn, d.Config.Proxies, d.Config.Hosts = in, proxies, []string{a.cfg.BaseHost()}
+	d.Identify = auth.Chain{auth.UnknownToken{}, auth.Session{Cookie: in.Cookie, Find: a.store.SessionActor}}.Identify
+	return nil
+}
+
+// printSetUp prints the link that makes the first account, while there is none. It goes to the person who started the program, never into
+// the log.
+func (a *app) printSetUp(ctx context.Context) error {
+	if a.cfg.SignIn == "" {
+		return nil
+	}
+	secret, hash := auth.NewSecret("")
+	err := a.store.SetUpCode(ctx, hash)
+	if core.CodeOf(err) == core.Conflict {
+		return nil // there are accounts
+	}
+	if err == nil {
+		fmt.Fprintf(os.Stderr, "Nobody has an account yet. Make the first one here, once, within a day: %s/setup#%s\n", a.cfg.Base(), secret)
+	}
+	return err
+}
+
+// letInSample lets connections lead to the sample of the built-in database, which lies on a loopback address.
+func (a *app) letInSample() {
+	host, port := a.local.SampleAddr()
+	if ip, err := netip.ParseAddr(host); err == nil {
+		a.guard.Sample = netip.AddrPortFrom(ip, uint16(port))
+	}
+}
