@@ -25,6 +25,7 @@ import (
 	"scratchpaper/internal/events"
 	"scratchpaper/internal/httpx"
 	"scratchpaper/internal/localdb"
+	"scratchpaper/internal/metrics"
 	"scratchpaper/internal/sample"
 	"scratchpaper/internal/secrets"
 	"scratchpaper/jobs"
@@ -42,6 +43,7 @@ type app struct {
 	redis   redis.UniversalClient
 	hub     *events.Hub
 	runner  *jobs.Runner
+	metrics *metrics.Metrics
 	guard   httpx.Guard
 	list    []connectors.Connector
 	closers []func()
@@ -222,6 +224,7 @@ func (a *app) openStore(ctx context.Context, databaseURL string) error {
 		options.Redis = a.redis
 	}
 	a.store = store.New(options)
+	a.metrics = metrics.New(metrics.Sources{Pool: pool, Streams: a.hub.Streams, Jobs: a.store.OpenJobs})
 	return nil
 }
 
@@ -333,7 +336,7 @@ func (a *app) startJobs(ctx context.Context) error {
 	}
 	t := jobs.DefaultTimings().Scaled(a.cfg.Lease)
 	a.runner = jobs.New(jobs.Options{Store: a.store, Redis: a.redis, Dial: a.guard.Dial, Settings: a.settings, Timings: t, Workers: a.cfg.Workers, Log: a.log,
-		Fault: a.fault})
+		Fault: a.fault, Slice: a.metrics.Slice})
 	a.store.SetWaker(a.runner.Wake)
 	a.later(a.runner.Stop)
 	return a.runner.Start()

@@ -37,6 +37,8 @@ type app struct {
 	dead chan struct{}
 	log  *bytes.Buffer
 	mu   sync.Mutex
+
+	began held // what it held when it had started
 }
 
 // mustApp starts an app that nobody has used yet.
@@ -51,6 +53,9 @@ func mustApp(t *testing.T, env ...string) *app {
 func appIn(t *testing.T, data string) *app {
 	a := &app{t: t, data: data, log: &bytes.Buffer{}}
 	t.Cleanup(func() {
+		if a.cmd != nil {
+			a.nothingLeft()
+		}
 		a.stop()
 		if t.Failed() {
 			a.mu.Lock()
@@ -95,6 +100,7 @@ func (a *app) launch(cmd *exec.Cmd) {
 	go a.follow(out, ready, dead)
 	select {
 	case <-ready:
+		a.began, _ = a.rest() // where something else is started than the app there is nothing to compare
 	case <-dead:
 		a.t.Fatalf("the app ended at its start:\n%s", a.log)
 	case <-time.After(90 * time.Second):

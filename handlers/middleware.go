@@ -34,6 +34,7 @@ func (s *Server) logged(next echo.HandlerFunc) echo.HandlerFunc {
 			s.answerError(c, err)
 		}
 		s.logRequest(c, err, time.Since(start))
+		s.countRequest(c, time.Since(start))
 		return nil
 	}
 }
@@ -49,6 +50,24 @@ func (s *Server) recovered(c echo.Context, next echo.HandlerFunc) (err error) {
 		}
 	}()
 	return next(c)
+}
+
+// streamPaths are answered as long as somebody listens.
+var streamPaths = []string{"/events", "/api/v1/events"}
+
+func (s *Server) countRequest(c echo.Context, took time.Duration) {
+	route := c.Path()
+	if slices.Contains(streamPaths, route) {
+		return
+	}
+	if route == "" {
+		route = "none"
+	}
+	method := c.Request().Method
+	if !slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}, method) {
+		method = "other" // anybody may make one up
+	}
+	s.metrics.Request(method, route, c.Response().Status, took)
 }
 
 func (s *Server) logRequest(c echo.Context, err error, took time.Duration) {

@@ -15,6 +15,7 @@ func (s *Server) routes(e *echo.Echo) {
 	e.GET("/static/:version/*", s.assets.serve)
 	e.GET("/healthz", s.healthz)
 	e.GET("/readyz", s.readyz)
+	e.GET("/metrics", s.showMetrics)
 	e.GET("/events", s.streamEvents)
 
 	e.GET("/", s.showHome)

@@ -17,6 +17,7 @@ import (
 	"scratchpaper/internal/auth"
 	"scratchpaper/internal/core"
 	"scratchpaper/internal/events"
+	"scratchpaper/internal/metrics"
 	"scratchpaper/static"
 	"scratchpaper/store"
 )
@@ -30,7 +31,9 @@ type Config struct {
 	Version   string   // of the program, as shown
 	Dev       bool     // the gallery of components is served, and pages load anew when the program does
 	MaxUpload int64    // bytes of one uploaded file; 0 is 4 GB
-	Places    []Place  // where data lies, for the settings page
+	// MetricsToken opens the metrics; without one they are for this machine only.
+	MetricsToken string
+	Places       []Place // where data lies, for the settings page
 	// Proxies are the networks whose X-Forwarded-For says where a request comes from; none is believed without.
 	Proxies []netip.Prefix
 }
@@ -58,6 +61,8 @@ type Deps struct {
 	Assets fs.FS // the static files; nil takes the embedded ones
 	Log    *slog.Logger
 	Config Config
+	// Metrics counts requests, and is served; nil does neither.
+	Metrics *metrics.Metrics
 }
 
 // Server answers every request.
@@ -74,6 +79,7 @@ type Server struct {
 	ready      func(ctx context.Context) error
 	assets     *assets
 	log        *slog.Logger
+	metrics    *metrics.Metrics
 	config     Config
 	acts       map[string]core.Act // what each address does, by method and path
 	echo       *echo.Echo
@@ -83,7 +89,7 @@ type Server struct {
 func New(d Deps) *Server {
 	s := &Server{
 		store: d.Store, hub: d.Hub, connectors: d.Connectors, dial: d.Dial, settings: d.Settings, sample: d.Sample, identify: d.Identify, ready: d.Ready, signIn: d.SignIn,
-		log: d.Log, config: d.Config, assets: newAssets(d.Assets),
+		log: d.Log, metrics: d.Metrics, config: d.Config, assets: newAssets(d.Assets),
 	}
 	if s.log == nil {
 		s.log = slog.Default()

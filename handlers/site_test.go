@@ -22,6 +22,7 @@ import (
 	"scratchpaper/internal/core"
 	"scratchpaper/internal/events"
 	"scratchpaper/internal/localdb/testdb"
+	"scratchpaper/internal/metrics"
 	"scratchpaper/internal/orgcheck"
 	"scratchpaper/jobs"
 	"scratchpaper/migrations"
@@ -126,7 +127,8 @@ func mustSiteWith(t *testing.T, change func(s *site, d *Deps)) *site {
 	s := &site{by: core.Local(), service: service, store: store.New(store.Options{Pool: pool, Notifier: hub, Sealer: plainBox{}, Log: quiet, Sessions: rdb}),
 		people: &people{known: map[string]core.Actor{}}, rdb: rdb}
 	d := Deps{Store: s.store, Hub: hub, Connectors: []connectors.Connector{postgres.New()},
-		Dial: (&net.Dialer{}).DialContext, Identify: s.people.identify, Sample: s.sample(t), Log: quiet, Config: Config{Dev: true}}
+		Dial: (&net.Dialer{}).DialContext, Identify: s.people.identify, Sample: s.sample(t), Log: quiet, Config: Config{Dev: true},
+		Metrics: metrics.New(metrics.Sources{Pool: pool, Streams: hub.Streams, Jobs: s.store.OpenJobs})}
 	if change != nil {
 		change(s, &d)
 	}

@@ -50,7 +50,9 @@ type Options struct {
 	Workers    int
 	Log        *slog.Logger
 	Fault      func(point string) // tests kill the process at named points; nil does nothing
-	Kinds      map[string]Kind    // beside the program's own, which they replace; for tests
+	// Slice is told of each slice: its job's kind, the state that it left it in, and how long it took; nil is not.
+	Slice func(kind, state string, took time.Duration)
+	Kinds map[string]Kind // beside the program's own, which they replace; for tests
 }
 
 // Kind is what jobs of one kind do.
@@ -235,6 +237,9 @@ func (r *Runner) look(id string) {
 	run := newRun(ctx, r, job, previous)
 	end := run.slice()
 	r.o.Log.InfoContext(run.ctx, "job", "kind", job.Kind, "state", orLost(end.State), "ms", time.Since(run.began).Milliseconds())
+	if r.o.Slice != nil {
+		r.o.Slice(job.Kind, orLost(end.State), time.Since(run.began))
+	}
 	if end.State == "" {
 		return // the lease is lost: somebody else has it
 	}

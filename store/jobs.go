@@ -475,6 +475,16 @@ func (s *Store) EndLease(ctx context.Context, id string, until time.Time) error 
 	return mapError(err)
 }
 
+// OpenJobs counts the jobs that have not ended.
+func (s *Store) OpenJobs(ctx context.Context) ([]core.JobCount, error) {
+	rows, err := s.pool.Query(ctx, `/* every organization: they are the operator's figures */
+		select kind, state, count(*) from jobs where state in ('queued', 'running', 'waiting') group by 1, 2 order by 1, 2`)
+	if err != nil {
+		return nil, mapError(fmt.Errorf("open jobs: %w", err))
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[core.JobCount])
+}
+
 // CancelAsked says whether somebody asked the job to stop.
 func (s *Store) CancelAsked(ctx context.Context, j *Job) (bool, error) {
 	var asked bool

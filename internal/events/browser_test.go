@@ -287,11 +287,11 @@ func TestWithoutWebLocksVisibleTabsHaveTheirOwnStreamAndHiddenOnesNone(t *testin
 	for _, b := range []tab{one, two} {
 		b.until(t, "test.started()")
 	}
-	eventually(t, "two streams", func() bool { return s.openStreams() == 2 })
+	eventually(t, "two streams", func() bool { return s.Streams() == 2 })
 	show := `Object.defineProperty(document, 'visibilityState', {value: '%s', configurable: true});
 		document.dispatchEvent(new Event('visibilitychange')); 0`
 	two.do(t, fmt.Sprintf(show, "hidden"))
-	eventually(t, "one stream", func() bool { return s.openStreams() == 1 })
+	eventually(t, "one stream", func() bool { return s.Streams() == 1 })
 	two.do(t, fmt.Sprintf(show, "visible"))
 	two.until(t, "test.resynced()")
 	s.tell("s1", "after")
@@ -351,5 +351,5 @@ func TestAPageThatComesBackByTheBackButtonListensAgain(t *testing.T) {
 	b.until(t, "test.got.filter((hint) => hint.first).length === 2")
 	s.tell("s1", "after")
 	b.until(t, "test.count('after') === 1")
-	eventually(t, "one stream", func() bool { return s.openStreams() == 1 })
+	eventually(t, "one stream", func() bool { return s.Streams() == 1 })
 }

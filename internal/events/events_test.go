@@ -258,7 +258,7 @@ func TestAPersonHasSoManyStreamsAndNoMore(t *testing.T) {
 		t.Errorf("status %d", answer.StatusCode)
 	}
 	first.leave()
-	eventually(t, "one has left", func() bool { return p.openStreams() == 1 })
+	eventually(t, "one has left", func() bool { return p.Streams() == 1 })
 	p.listen(t, "o", "org-jobs")
 }
 
@@ -335,7 +335,7 @@ func TestAFrozenBrowserIsCutAndHoldsNobodyUp(t *testing.T) {
 		if got := healthy.nextHint(t); got.Version != int64(sent) {
 			t.Fatalf("the healthy browser got version %d, not %d", got.Version, sent)
 		}
-		return p.openStreams() == 1
+		return p.Streams() == 1
 	})
 	p.Notify(background, core.Hint{Org: "o", Snapshot: "s2", Kind: "after"})
 	if got := healthy.nextHint(t); got.Kind != "after" {
@@ -389,7 +389,7 @@ func Test200StreamsLeaveNoGoroutines(t *testing.T) {
 		})
 	}
 	browsers.Wait()
-	eventually(t, "all streams have ended", func() bool { return p.openStreams() == 0 })
+	eventually(t, "all streams have ended", func() bool { return p.Streams() == 0 })
 	eventually(t, "the goroutines have gone", func() bool { return runtime.NumGoroutine() <= base+2 })
 	p.mu.Lock()
 	defer p.mu.Unlock()

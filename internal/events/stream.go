@@ -62,6 +62,13 @@ func (h *Hub) connection(id string) *connection {
 	return h.connections[id]
 }
 
+// Streams says how many streams are open.
+func (h *Hub) Streams() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.connections)
+}
+
 // Stream answers r with the events of sub until the browser leaves, falls behind, its session ends or the hub stops.
 // An error means that nothing was written yet. Codes: TooMany, Unavailable.
 func (h *Hub) Stream(w http.ResponseWriter, r *http.Request, sub Subscription) error {

@@ -216,9 +216,3 @@ func eventually(t *testing.T, what string, holds func() bool) {
 		}
 	}
 }
-
-func (h *Hub) openStreams() int {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return len(h.connections)
-}

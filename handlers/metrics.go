@@ -1,0 +1,32 @@
+package handlers
+
+import (
+	"crypto/subtle"
+	"net"
+	"net/http"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"scratchpaper/internal/core"
+)
+
+// showMetrics gives the process's metrics to who has their token; without one they are for this machine only.
+func (s *Server) showMetrics(c echo.Context) error {
+	if s.metrics == nil || !s.maySeeMetrics(c.Request()) {
+		return core.Errorf(core.NotFound, "There is nothing here.")
+	}
+	s.metrics.Handler().ServeHTTP(c.Response(), c.Request())
+	return nil
+}
+
+func (s *Server) maySeeMetrics(r *http.Request) bool {
+	if want := s.config.MetricsToken; want != "" {
+		token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		return ok && subtle.ConstantTimeCompare([]byte(token), []byte(want)) == 1
+	}
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	ip := net.ParseIP(host)
+	// What a proxy on this machine hands on comes from elsewhere.
+	return err == nil && ip != nil && ip.IsLoopback() && r.Header.Get("X-Forwarded-For") == "" && r.Header.Get("Forwarded") == ""
+}

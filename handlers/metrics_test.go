@@ -1,0 +1,71 @@
+package handlers
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// readMetrics asks for the metrics with headers, as pairs.
+func (s *site) readMetrics(t *testing.T, headers ...string) (status int, text string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+"/metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	resp, err := s.Client().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(raw)
+}
+
+func TestTheMetricsCountWhatAnOperatorWatches(t *testing.T) {
+	t.Parallel()
+	s := mustSite(t)
+	for _, path := range []string{"/", "/connections", "/connections/con_none", "/nowhere/at/all"} {
+		s.get(t, path)
+	}
+	status, text := s.readMetrics(t)
+	if status != http.StatusOK {
+		t.Fatalf("the metrics answer %d", status)
+	}
+	for _, want := range []string{
+		`scratchpaper_http_request_duration_seconds_count{method="GET",route="/",status="200"} 1`,
+		`scratchpaper_http_request_duration_seconds_count{method="GET",route="/connections/:connection",status="404"} 1`,
+		`scratchpaper_event_streams 0`, `scratchpaper_database_connections{state="idle"}`, "go_goroutines ", "process_resident_memory_bytes ",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the metrics lack %s", want)
+		}
+	}
+	if strings.Contains(text, "nowhere") || strings.Contains(text, "con_none") {
+		t.Error("what people ask for is a label: there is no end to that")
+	}
+}
+
+func TestTheMetricsAreForThisMachineOrForWhoHasTheToken(t *testing.T) {
+	t.Parallel()
+	s := mustSite(t)
+	for _, header := range []string{"X-Forwarded-For", "Forwarded"} {
+		if status, _ := s.readMetrics(t, header, "203.0.113.7"); status != http.StatusNotFound {
+			t.Errorf("with %s they answer %d", header, status)
+		}
+	}
+	s.app.config.MetricsToken = "a token for the metrics"
+	for token, want := range map[string]int{"": http.StatusNotFound, "Bearer ": http.StatusNotFound, "Bearer a token for the metric": http.StatusNotFound,
+		"a token for the metrics": http.StatusNotFound, "Bearer a token for the metrics": http.StatusOK} {
+		if status, _ := s.readMetrics(t, "Authorization", token); status != want {
+			t.Errorf("with %q they answer %d, want %d", token, status, want)
+		}
+	}
+}
