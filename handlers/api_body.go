@@ -13,32 +13,41 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"scratchpaper/internal/core"
+	"scratchpaper/views"
 )
 
-// readJSON reads a body into a struct of this action. Unknown names and trailing data are refused. Codes: Malformed, Invalid
-// (what does not fit, with its pointer), TooLarge.
+// readJSON reads a body into a struct of this action; an empty one counts as {}. It is strict: see strictly. Codes: Malformed,
+// Invalid (what does not fit, with its pointer), TooLarge.
 func readJSON(c echo.Context, into any) error {
 	body, err := io.ReadAll(http.MaxBytesReader(c.Response(), c.Request().Body, maxBody))
 	if err != nil {
-		var large *http.MaxBytesError
-		if errors.As(err, &large) {
-			return core.Errorf(core.TooLarge, "A request takes at most 32 MB.")
-		}
-		return core.Wrap(err, core.Malformed, "The request's body could not be read to its end.")
+		return unread(err)
 	}
 	return decodeJSON(body, into)
+}
+
+// unread says why a body was not read to its end.
+func unread(err error) error {
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		return core.Errorf(core.TooLarge, "A request takes at most %s.", views.Bytes(large.Limit))
+	}
+	return core.Wrap(err, core.Malformed, "The request's body could not be read to its end. Nothing was changed; send it again.")
 }
 
 func decodeJSON(body []byte, into any) error {
 	if len(bytes.TrimSpace(body)) == 0 {
 		body = []byte("{}")
 	}
+	if err := strictly(body, into); err != nil {
+		return err
+	}
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {
 		return undecoded(body, err)
 	}
-	if d.More() {
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return core.Errorf(core.Malformed, "There is something behind the JSON document.")
 	}
 	return nil
@@ -54,11 +63,6 @@ func undecoded(body []byte, err error) error {
 	if errors.As(err, &typ) {
 		return core.FieldErrorf(pointerAt(body, typ.Offset), "This takes %s; %s does not fit.", wordFor(typ.Type), jsonWord(typ.Value))
 	}
-	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-		if name, err := strconv.Unquote(name); err == nil {
-			return core.FieldErrorf(pointerTo(body, name), "There is no field %s here.", name)
-		}
-	}
 	return core.Wrap(err, core.Malformed, "The body is not the JSON document that is asked for: %s", strings.TrimPrefix(err.Error(), "json: "))
 }
 
@@ -73,7 +77,9 @@ func wordFor(t reflect.Type) string {
 		return "true or false"
 	case reflect.Int, reflect.Int64:
 		return "a whole number"
-	case reflect.Slice:
+	case reflect.Float64:
+		return "a number"
+	case reflect.Slice, reflect.Array:
 		return "a list"
 	}
 	return "an object"
@@ -99,12 +105,6 @@ func jsonWord(value string) string {
 // pointerAt gives the JSON pointer of the value that ends at or behind an offset.
 func pointerAt(body []byte, offset int64) string {
 	return findToken(json.NewDecoder(bytes.NewReader(body)), "", func(_ string, end int64) bool { return end >= offset })
-}
-
-// pointerTo gives the JSON pointer of the first field with a name.
-func pointerTo(body []byte, name string) string {
-	suffix := "/" + escapePointer(name)
-	return findToken(json.NewDecoder(bytes.NewReader(body)), "", func(at string, _ int64) bool { return strings.HasSuffix(at, suffix) })
 }
 
 // findToken walks through a document and gives the pointer of the first value for which is holds; "" when there is none.

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"strconv"
@@ -263,6 +264,11 @@ func (s *Server) getRecordHistory(c echo.Context) error {
 	changes, err := s.store.RecordHistory(ctxOf(c), actor(c), t.Ref(), id, -1, store.Span{Offset: part.Offset, Limit: part.Limit + 1})
 	if err != nil {
 		return err
+	}
+	if len(changes) == 0 && part.Offset == 0 { // one that was removed has a history all the same
+		if rows, err := s.store.Rows(ctxOf(c), actor(c), t.Ref(), []int64{id}, store.RowOptions{}); err != nil || len(rows) == 0 {
+			return cmp.Or(err, error(core.Errorf(core.NotFound, "This record is not here (any more).")))
+		}
 	}
 	return answerSpan(c, changes, part, func(ch store.Change) recordChangeJSON {
 		return recordChangeJSON{Batch: batchName(ch.Batch.ID), Who: ch.Batch.Who, At: ch.Batch.When, Kind: ch.Batch.Kind, Label: ch.Batch.Label,

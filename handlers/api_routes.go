@@ -166,11 +166,24 @@ func (s *Server) apiRoutes(e *echo.Echo) {
 	g := e.Group("/api/v1")
 	for _, o := range s.operations() {
 		_, uploads := o.takes.(multipartForm)
-		if o.method == http.MethodPost && !uploads { // an upload is not held in memory to be compared
+		switch {
+		case o.method != http.MethodPost || uploads: // an upload is not held in memory to be compared
+			g.Add(o.method, o.path, o.answer)
+		case o.takes == nil:
+			g.Add(o.method, o.path, o.answer, s.once, withNothing)
+		default:
 			g.Add(o.method, o.path, o.answer, s.once)
-			continue
 		}
-		g.Add(o.method, o.path, o.answer)
+	}
+}
+
+// withNothing refuses a body where nothing is read: what somebody meant by it would be passed over.
+func withNothing(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if err := readJSON(c, &struct{}{}); err != nil {
+			return err
+		}
+		return next(c)
 	}
 }
 

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strconv"
@@ -79,6 +80,9 @@ func (s *Server) answerError(c echo.Context, err error) {
 		return
 	}
 	e := ours(err)
+	if errors.Is(err, context.Canceled) && c.Request().Context().Err() != nil {
+		e = core.Wrap(err, core.Malformed, "The connection was closed before the request was done.")
+	}
 	status := statusOf(e.Code)
 	var h *echo.HTTPError
 	if errors.As(err, &h) && h.Code == http.StatusMethodNotAllowed {

@@ -106,7 +106,7 @@ type editsBody struct {
 type cellInput struct {
 	Record int64   `json:"record"`
 	Column int     `json:"column"`
-	Input  *string `json:"input"` // as typed; null is null
+	Input  *string `json:"input" typed:"true"` // as typed; null is null
 }
 
 // editCells sets cells to what was typed. Inputs that do not fit their column are refused one by one.
@@ -165,7 +165,7 @@ type pasteBody struct {
 	Tail    []int64    `json:"tail"`
 	At      int        `json:"at"` // position of the block's first row
 	Columns []int      `json:"columns"`
-	Cells   [][]string `json:"cells"`
+	Cells   [][]string `json:"cells" typed:"true"`
 	Create  bool       `json:"create"` // rows below the last record make new ones
 	Label   string     `json:"label"`
 }

@@ -10,7 +10,7 @@ import (
 type fillBody struct {
 	selection
 	Columns []int   `json:"columns"`
-	Input   *string `json:"input"` // as typed; "" clears, null is null
+	Input   *string `json:"input" typed:"true"` // as typed; "" clears, null is null
 	Label   string  `json:"label"`
 }
 

@@ -49,8 +49,8 @@ func (s *Server) applyTo(c echo.Context, ch store.Changes, opts store.ChangeOpti
 }
 
 type recordsBody struct {
-	Values    map[int]string `json:"values"` // typed, by column number
-	Count     int            `json:"count"`  // of empty records; 0 is 1
+	Values    map[int]string `json:"values" typed:"true"` // typed, by column number
+	Count     int            `json:"count"`               // of empty records; 0 is 1
 	Duplicate []int64        `json:"duplicate"`
 }
 

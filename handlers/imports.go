@@ -108,7 +108,7 @@ func (s *Server) answerImport(c echo.Context, status int, v views.ImportView) er
 
 // startImport makes the snapshot and begins to fill it.
 func (s *Server) startImport(c echo.Context) error {
-	if err := form(c); err != nil {
+	if err := form(c, "take"); err != nil {
 		return err
 	}
 	values := c.Request().PostForm

@@ -182,10 +182,12 @@ func (e *estate) attempts(method string) []attempt {
 	if method == http.MethodGet {
 		return []attempt{{query: "", accept: "text/html"}, {query: query, accept: "text/html"}, {query: query, accept: "application/json"}}
 	}
-	form := url.Values{"name": {"Mine"}, "connection": {e.ids["connection"]}, "table": {e.ids["table"], e.ids["remote"]}, "item": {e.ids["item"]}, "as": {"not_sent"}, "included": {"false"},
+	form := url.Values{"name": {"Mine"}, "connection": {e.ids["connection"]}, "table": {e.ids["table"]}, "item": {e.ids["item"]}, "as": {"not_sent"}, "included": {"false"},
 		"deletes": {"true"}, "record": {e.ids["record"]}, "connector": {"postgres"}, "action": {"save"}, "find": {"Kettle"}, "replace": {"x"}, "theme": {"dark"},
 		"organization": {e.by.Org}, "role": {"viewer"}, "email": {"eve@example.org"}}
 	list := []attempt{{body: form.Encode(), contentType: "application/x-www-form-urlencoded", accept: "text/html"}}
+	form["table"] = []string{e.ids["table"], e.ids["remote"]} // where tables are chosen
+	list = append(list, attempt{body: form.Encode(), contentType: "application/x-www-form-urlencoded", accept: "text/html"})
 	for _, body := range []string{`{}`,
 		`{"name": "Mine"}`,
 		`{"where": {"filter": "true"}, "as": "theirs"}`,

@@ -270,6 +270,9 @@ func askOf(j store.Job) string {
 
 // cancelJob asks a job to stop.
 func (s *Server) cancelJob(c echo.Context) error {
+	if err := form(c); err != nil {
+		return err
+	}
 	if _, err := s.store.CancelJob(c.Request().Context(), actor(c), c.Param("job")); err != nil && core.CodeOf(err) != core.Conflict {
 		return err // one that has ended meanwhile is shown as it is
 	}
@@ -278,6 +281,9 @@ func (s *Server) cancelJob(c echo.Context) error {
 
 // continueJob lets a job go on that waits for a person.
 func (s *Server) continueJob(c echo.Context) error {
+	if err := form(c); err != nil {
+		return err
+	}
 	if _, err := s.store.ContinueJob(c.Request().Context(), actor(c), c.Param("job")); err != nil {
 		return err
 	}

@@ -7,10 +7,12 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
 
@@ -134,6 +136,30 @@ func (s *Server) knowsHost(host string) bool {
 	}
 	ip := net.ParseIP(host)
 	return ip != nil && ip.IsLoopback()
+}
+
+// readable refuses addresses and headers that cannot be read as text, before any of them reaches a statement.
+func (s *Server) readable(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		for _, v := range c.ParamValues() {
+			if strings.ContainsRune(v, 0) || !utf8.ValidString(v) {
+				return core.Errorf(core.NotFound, "There is nothing at this address.")
+			}
+		}
+		query, err := url.ParseQuery(c.Request().URL.RawQuery)
+		if err != nil {
+			return core.Wrap(err, core.Malformed, "The query of this address cannot be read; write %%, & and ; in values as %%25, %%26 and %%3B.")
+		}
+		if err := checkFields(query); err != nil {
+			return err
+		}
+		for _, name := range []string{idempotencyKey, "X-Client"} {
+			if v := c.Request().Header.Get(name); !utf8.ValidString(v) {
+				return core.Errorf(core.Malformed, "The header %s is not valid UTF-8.", name)
+			}
+		}
+		return next(c)
+	}
 }
 
 // identified finds out who asks, and lets them do what their role and kind may do.

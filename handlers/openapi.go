@@ -58,7 +58,7 @@ func (o operation) problems() []int {
 	if o.method != http.MethodGet {
 		all = append(all, http.StatusConflict)
 	}
-	if o.takes != nil {
+	if o.takes != nil || o.method == http.MethodPost {
 		all = append(all, http.StatusBadRequest, http.StatusRequestEntityTooLarge)
 	}
 	if o.takes != nil || o.query != nil || o.method == http.MethodPost {

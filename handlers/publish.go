@@ -70,6 +70,10 @@ func (s *Server) tickItems(c echo.Context) error {
 	if err := form(c); err != nil {
 		return err
 	}
+	included, err := formBool(c, "included")
+	if err != nil {
+		return err
+	}
 	w := store.ItemsWhere{Op: c.FormValue("op"), Table: c.FormValue("table")}
 	if v := c.FormValue("item"); v != "" {
 		n, err := itemID(v)
@@ -86,7 +90,7 @@ func (s *Server) tickItems(c echo.Context) error {
 		}
 		w.Column, w.Base, w.Value = n, base, value
 	}
-	p, err := s.store.TickItems(ctxOf(c), actor(c), c.Param("snapshot"), c.Param("plan"), w, c.FormValue("included") == "true")
+	p, err := s.store.TickItems(ctxOf(c), actor(c), c.Param("snapshot"), c.Param("plan"), w, included)
 	if err != nil {
 		return err
 	}
@@ -116,7 +120,11 @@ func (s *Server) publishPlan(c echo.Context) error {
 		}
 		first = n
 	}
-	if _, err := s.store.StartPublish(ctxOf(c), actor(c), c.Param("snapshot"), c.Param("plan"), c.FormValue("deletes") == "true", first); err != nil {
+	deletes, err := formBool(c, "deletes")
+	if err != nil {
+		return err
+	}
+	if _, err := s.store.StartPublish(ctxOf(c), actor(c), c.Param("snapshot"), c.Param("plan"), deletes, first); err != nil {
 		return err
 	}
 	return see(c, planAddress(c.Param("snapshot"), c.Param("plan")))

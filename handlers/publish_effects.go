@@ -23,6 +23,9 @@ func (s *Server) showDeleteEffects(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	if _, err := s.store.PlanByID(ctx, by, sn.ID, c.Param("plan")); err != nil {
+		return err
+	}
 	items, next, err := s.store.Items(ctx, by, sn.ID, c.Param("plan"), store.ItemsFilter{Op: "delete", State: "planned", Limit: effectsCounted})
 	if err != nil {
 		return err

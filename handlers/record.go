@@ -160,26 +160,32 @@ func (s *Server) changeRecord(c echo.Context) error {
 
 func (s *Server) actOnRecord(c echo.Context, t store.Table, id int64) (store.BatchResult, error) {
 	ctx, by, ref := ctxOf(c), actor(c), t.Ref()
-	column, _ := strconv.Atoi(c.FormValue("column"))
-	suggestion, _ := strconv.ParseInt(c.FormValue("suggestion"), 10, 64)
+	column, err := formNumber(c, "column")
+	if err != nil {
+		return store.BatchResult{}, err
+	}
+	suggestion, err := formNumber(c, "suggestion")
+	if err != nil {
+		return store.BatchResult{}, err
+	}
 	one := []store.RecordOp{{Record: id}}
 	switch c.FormValue("do") {
 	case "set":
 		input := c.FormValue("value")
-		set, no := typed(t, id, column, &input)
+		set, no := typed(t, id, int(column), &input)
 		if c.FormValue("null") == "1" {
-			set, no = typed(t, id, column, nil)
+			set, no = typed(t, id, int(column), nil)
 		}
 		if no != nil {
 			return store.BatchResult{Version: t.Version, Refused: []store.Refusal{*no}}, nil
 		}
 		return s.store.ApplyChanges(ctx, by, ref, store.Changes{Sets: []store.CellEdit{set}}, store.ChangeOptions{})
 	case "restore":
-		return s.restoreCell(c, t, id, column)
+		return s.restoreCell(c, t, id, int(column))
 	case "mine", "theirs":
 		w := store.Where{Records: []int64{id}}
 		if column != 0 {
-			w.Columns = []int{column}
+			w.Columns = []int{int(column)}
 		}
 		return s.store.SettleConflicts(ctx, by, ref, w, c.FormValue("do"))
 	case "accept":

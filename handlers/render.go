@@ -142,15 +142,3 @@ func themeOf(c echo.Context) string {
 	}
 	return "system"
 }
-
-// form reads a posted form. Codes: Malformed, TooLarge.
-func form(c echo.Context) error {
-	if _, err := c.FormParams(); err != nil {
-		e := ours(err)
-		if e.Code == core.TooLarge {
-			return e
-		}
-		return core.Wrap(err, core.Malformed, "The form could not be read.")
-	}
-	return nil
-}

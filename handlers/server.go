@@ -115,7 +115,7 @@ func (s *Server) newEcho() *echo.Echo {
 	e.HideBanner, e.HidePort = true, true
 	e.IPExtractor = addressOf(s.config.Proxies)
 	e.HTTPErrorHandler = func(err error, c echo.Context) { s.answerError(c, err) }
-	e.Use(s.logged, s.protected, s.identified)
+	e.Use(s.logged, s.protected, s.readable, s.identified)
 	s.acts = s.access()
 	s.routes(e)
 	s.mustKnow(e)

@@ -146,7 +146,7 @@ func tableNotes(t connectors.Table) []string {
 
 // createSnapshot takes the chosen tables and begins the download.
 func (s *Server) createSnapshot(c echo.Context) error {
-	if err := form(c); err != nil {
+	if err := form(c, "table", "column-"); err != nil {
 		return err
 	}
 	ctx, by := c.Request().Context(), actor(c)

@@ -240,7 +240,7 @@ func (s *Store) History(ctx context.Context, by core.Actor, snapshot string, bef
 		return nil, err
 	}
 	rows, err := s.pool.Query(ctx, batchSelect(snap.Schema)+`
-		where ($1 = 0 or b.id < $1) and (b.cells > 0 or b.records > 0 or b.suggested > 0)
+		where ($1::bigint = 0 or b.id < $1) and (b.cells > 0 or b.records > 0 or b.suggested > 0)
 		order by b.id desc limit $2`, dynamic, before, limit)
 	if err != nil {
 		return nil, fmt.Errorf("history: %w", err)
@@ -261,7 +261,7 @@ func (s *Store) Acts(ctx context.Context, by core.Actor, snapshot string, before
 		acts as (select max(id) as id, sum(cells) as cells, sum(records) as records
 			from (select p.*, sum(first) over (order by id) as act from pieces p) p group by act)
 		select b.*, acts.cells::bigint, acts.records::bigint from (`+batchSelect(snap.Schema)+`) b join acts on acts.id = b.id
-		where $1 = 0 or b.id < $1 order by b.id desc limit $2`, dynamic, before, limit)
+		where $1::bigint = 0 or b.id < $1 order by b.id desc limit $2`, dynamic, before, limit)
 	if err != nil {
 		return nil, fmt.Errorf("acts: %w", err)
 	}

@@ -69,7 +69,7 @@ func fileName(name string) string {
 func (s *Store) saveChunks(ctx context.Context, by core.Actor, u *Upload, r io.Reader, limit int64) error {
 	chunk := make([]byte, chunkSize)
 	for number := 0; ; number++ {
-		n, err := io.ReadFull(r, chunk)
+		n, err := fill(r, chunk)
 		if n > 0 {
 			if u.Bytes += int64(n); limit > 0 && u.Bytes > limit {
 				return core.Errorf(core.TooLarge, "The file is larger than the %d MB that are taken here.", limit>>20)
@@ -80,12 +80,23 @@ func (s *Store) saveChunks(ctx context.Context, by core.Actor, u *Upload, r io.R
 			}
 		}
 		switch {
-		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
 			return core.Wrap(err, core.Malformed, "The file did not arrive whole. Send it again.")
 		}
 	}
+}
+
+// fill reads until the chunk is full or the file ends, which io.EOF says. Unlike io.ReadFull it tells the end of a file from a
+// connection that was cut: there the reader itself gives io.ErrUnexpectedEOF.
+func fill(r io.Reader, chunk []byte) (n int, err error) {
+	for n < len(chunk) && err == nil {
+		var more int
+		more, err = r.Read(chunk[n:])
+		n += more
+	}
+	return n, err
 }
 
 // UploadByID gives a whole upload. Codes: NotFound.

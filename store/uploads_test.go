@@ -50,6 +50,7 @@ func TestAnUploadThatIsTooLargeEmptyOrBreaksOffIsNotKept(t *testing.T) {
 		"too large":  {bytes.NewReader(make([]byte, 2*chunkSize)), core.TooLarge},
 		"empty":      {strings.NewReader(""), core.Invalid},
 		"broken off": {io.MultiReader(bytes.NewReader(make([]byte, chunkSize+5)), iotest.ErrReader(errors.New("reset by peer"))), core.Malformed},
+		"cut off":    {io.MultiReader(bytes.NewReader(make([]byte, chunkSize+5)), iotest.ErrReader(io.ErrUnexpectedEOF)), core.Malformed}, // as net/http and multipart say it
 	} {
 		if _, err := s.SaveUpload(t.Context(), by, "a.csv", c.r, chunkSize+10); core.CodeOf(err) != c.code {
 			t.Errorf("%s: %v", name, err)

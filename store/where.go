@@ -222,7 +222,7 @@ func (s *Store) suggestionsSQL(ctx context.Context, tx pgx.Tx, by core.Actor, t 
 		add("s.id = any(?)", w.IDs)
 	}
 	if w.Columns != nil {
-		add("s.col = any(?)", w.Columns)
+		add("s.col = any(?::bigint[])", w.Columns) // a number that no column can have finds none
 	}
 	if w.Batch != 0 {
 		add("s.batch = ?", w.Batch)
