@@ -202,7 +202,7 @@ func (s *Server) rowsByID(c echo.Context, t store.Table, cols []int) (views.Grid
 	if len(ids) > mostRows {
 		return views.GridRows{}, core.FieldErrorf("/ids", "A window has at most %d records.", mostRows)
 	}
-	rows, err := s.store.Rows(ctxOf(c), actor(c), t.Ref(), ids, store.RowOptions{Columns: cols, CutAt: cellCut})
+	rows, err := s.store.RowsIn(ctxOf(c), t, ids, store.RowOptions{Columns: cols, CutAt: cellCut})
 	if err != nil {
 		return views.GridRows{}, err
 	}
@@ -227,7 +227,7 @@ func (s *Server) rowsByPosition(c echo.Context, t store.Table, cols []int) (view
 		return views.GridRows{}, core.FieldErrorf("/to", "A window has at most %d records.", mostRows)
 	}
 	ids := o.IDs(int(from), int(to))
-	rows, err := s.store.Rows(ctxOf(c), actor(c), t.Ref(), ids, store.RowOptions{Columns: cols, CutAt: cellCut})
+	rows, err := s.store.RowsIn(ctxOf(c), t, ids, store.RowOptions{Columns: cols, CutAt: cellCut})
 	if err != nil {
 		return views.GridRows{}, err
 	}

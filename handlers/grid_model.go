@@ -32,10 +32,17 @@ type placed struct {
 	from int
 }
 
+func (p *placed) length() int {
+	if p == nil {
+		return 0
+	}
+	return len(p.ids)
+}
+
 // windowOf makes a window's model of the records read for it.
 func windowOf(t store.Table, numbers []int, rows []store.Row, at *placed, zone *time.Location) views.GridRows {
 	cols := gridColumns(t, numbers)
-	w := views.GridRows{Zone: zone}
+	w := views.GridRows{Zone: zone, Rows: make([]views.GridRow, 0, max(len(rows), at.length()))}
 	if at == nil {
 		for _, r := range rows {
 			w.Rows = append(w.Rows, rowOf(t, cols, r, -1))
@@ -77,6 +84,7 @@ func rowOf(t store.Table, cols []views.GridColumn, r store.Row, position int) vi
 		sg.Delete = string(list[0].After) == "null"
 		out.Whole = &sg
 	}
+	out.Cells = make([]views.GridCell, 0, len(cols))
 	for i, c := range cols {
 		if i < len(r.Values) {
 			out.Cells = append(out.Cells, cellModel(t, c, r, i))

@@ -25,6 +25,11 @@ func (s *Store) Rows(ctx context.Context, by core.Actor, ref TableRef, ids []int
 	if err != nil {
 		return nil, err
 	}
+	return s.RowsIn(ctx, t, ids, opts)
+}
+
+// RowsIn is Rows of a table that was looked up already.
+func (s *Store) RowsIn(ctx context.Context, t Table, ids []int64, opts RowOptions) ([]Row, error) {
 	return s.rows(ctx, s.pool, t, ids, opts)
 }
 
@@ -33,12 +38,12 @@ func (s *Store) rows(ctx context.Context, q querier, t Table, ids []int64, opts 
 		return nil, nil
 	}
 	cols := chosenColumns(t, opts.Columns)
-	sql := "select " + rowColumns(cols, opts.CutAt) + " from " + dataTable(t) + " r where r._id = any($1)"
-	found, err := scanRows(ctx, q, cols, opts.CutAt, sql, ids)
+	sql := "select " + rowColumns(cols, opts.CutAt) + ", " + openSuggestions(t) + " from " + dataTable(t) + " r where r._id = any($1)"
+	found, err := scanRows(ctx, q, cols, opts.CutAt, true, sql, ids)
 	if err != nil {
 		return nil, err
 	}
-	return s.dress(ctx, q, t, inOrder(found, ids))
+	return inOrder(found, ids), nil
 }
 
 // FirstRows answers the first window of a cold view by a LIMIT query, while its order is computed. Codes: NotFound, Invalid.
@@ -56,7 +61,7 @@ func (s *Store) FirstRows(ctx context.Context, by core.Actor, ref TableRef, v Vi
 	args = append(args, limit)
 	sql := "select " + rowColumns(cols, opts.CutAt) + " from " + dataTable(t) + " r where " + where + " order by " + order +
 		" limit $" + strconv.Itoa(len(args))
-	found, err := scanRows(ctx, s.pool, cols, opts.CutAt, sql, args...)
+	found, err := scanRows(ctx, s.pool, cols, opts.CutAt, false, sql, args...)
 	if err != nil {
 		return nil, mapError(err)
 	}
@@ -84,34 +89,66 @@ func rowColumns(cols []core.Column, cutAt int) string {
 	return strings.Join(parts, ", ")
 }
 
-func scanRows(ctx context.Context, q querier, cols []core.Column, cutAt int, sql string, args ...any) ([]Row, error) {
-	rows, err := q.Query(ctx, sql, append([]any{dynamic}, args...)...)
+// openSuggestions gives the SQL of the open suggestions of record r as jsonb, null when there are none.
+func openSuggestions(t Table) string {
+	return `(select jsonb_agg(jsonb_build_array(s.id, s.batch, s.col, s.before, s.after, s.reason, s.kind, s.edit, b.who) order by s.col, s.id desc)
+		from ` + companion(t, "_suggestions") + ` s join ` + companion(t, "_batches") + ` b on b.id = s.batch where s.row = r._id and s.decided is null)`
+}
+
+// scanRows reads what rowColumns lists and, if dressed, openSuggestions behind it.
+func scanRows(ctx context.Context, q querier, cols []core.Column, cutAt int, dressed bool, sql string, args ...any) ([]Row, error) {
+	rows, err := q.Query(ctx, sql, append([]any{described}, args...)...)
 	if err != nil {
 		return nil, fmt.Errorf("rows: %w", err)
 	}
 	defer rows.Close()
 	var out []Row
+	var remote *string
+	var base, conflict, suggestions []byte
+	const own = 5
+	dest := make([]any, own+len(cols), own+len(cols)+1) // the cells stay nil: they are read as they come
+	if dressed {
+		dest = append(dest, &suggestions)
+	}
 	for rows.Next() {
 		var r Row
-		var remote *string
-		var base, conflict []byte
-		cells := make([][]byte, len(cols))
-		dest := []any{&r.ID, &remote, &r.State, &base, &conflict}
-		for i := range cells {
-			dest = append(dest, &cells[i])
-		}
+		dest[0], dest[1], dest[2], dest[3], dest[4] = &r.ID, &remote, &r.State, &base, &conflict
 		if err := rows.Scan(dest...); err != nil {
 			return nil, fmt.Errorf("scan row: %w", err)
 		}
 		if remote != nil {
 			r.RemoteID = *remote
 		}
-		if err := r.fill(cols, cells, cutAt, base, conflict); err != nil {
+		if err := r.fill(cols, rows.RawValues()[own:own+len(cols)], cutAt, base, conflict); err != nil {
 			return nil, err
+		}
+		if dressed && suggestions != nil {
+			if err := r.dress(suggestions); err != nil {
+				return nil, err
+			}
 		}
 		out = append(out, r)
 	}
 	return out, rows.Err()
+}
+
+// dress adds the open suggestions as openSuggestions gave them.
+func (r *Row) dress(raw []byte) error {
+	var list [][]json.RawMessage
+	if err := json.Unmarshal(raw, &list); err != nil {
+		return fmt.Errorf("suggestions of %d: %w", r.ID, err)
+	}
+	r.Suggestions = map[int][]Suggestion{}
+	for _, fields := range list {
+		sg := Suggestion{Record: r.ID, Before: fields[3], After: fields[4]}
+		for i, to := range map[int]any{0: &sg.ID, 1: &sg.Batch, 2: &sg.Column, 5: &sg.Reason, 6: &sg.Kind, 7: &sg.Edit, 8: &sg.Who} {
+			if err := json.Unmarshal(fields[i], to); err != nil {
+				return fmt.Errorf("suggestion of %d: %w", r.ID, err)
+			}
+		}
+		r.Suggestions[sg.Column] = append(r.Suggestions[sg.Column], sg)
+	}
+	return nil
 }
 
 func (r *Row) fill(cols []core.Column, cells [][]byte, cutAt int, base, conflict []byte) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -112,9 +113,36 @@ func (s *Store) Tables(ctx context.Context, by core.Actor, snapshot string) ([]T
 
 // TableByID gives one table with its columns. Codes: NotFound.
 func (s *Store) TableByID(ctx context.Context, by core.Actor, ref TableRef) (Table, error) {
-	t, err := tableTx(ctx, s.pool, by, ref)
-	return t, mapError(err)
+	if err := by.Within(ref.Snapshot); err != nil {
+		return Table{}, err
+	}
+	rows, err := s.pool.Query(ctx, "select "+columnsMark+", "+tableColumns+" from tables where org_id = $1 and snapshot_id = $2 and id = $3", by.Org, ref.Snapshot, ref.Table)
+	if err != nil {
+		return Table{}, mapError(fmt.Errorf("table: %w", err))
+	}
+	var mark string
+	tables, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Table, error) { return scanTable(row, &mark) })
+	if err == nil && len(tables) == 0 {
+		err = noTable()
+	}
+	if err != nil {
+		return Table{}, mapError(err)
+	}
+	t := tables[0]
+	if columns, ok := s.columns.get(t.ID, mark); ok {
+		t.Columns = columns
+		return t, nil
+	}
+	columns, marks, err := columnsOf(ctx, s.pool, by.Org, []string{t.ID})
+	if err != nil {
+		return t, mapError(err)
+	}
+	t.Columns = slices.Clip(columns) // who appends gets a copy
+	s.columns.put(t.ID, t.Columns, marks)
+	return t, nil
 }
+
+func noTable() error { return core.Errorf(core.NotFound, "This table is not here (any more).") }
 
 func tableTx(ctx context.Context, q querier, by core.Actor, ref TableRef) (Table, error) {
 	if err := by.Within(ref.Snapshot); err != nil {
@@ -125,30 +153,34 @@ func tableTx(ctx context.Context, q querier, by core.Actor, ref TableRef) (Table
 		return Table{}, err
 	}
 	if len(tables) == 0 {
-		return Table{}, core.Errorf(core.NotFound, "This table is not here (any more).")
+		return Table{}, noTable()
 	}
 	return tables[0], fillColumns(ctx, q, by.Org, tables)
 }
 
+// tableColumns are what scanTable reads of a row of tables.
+const tableColumns = `id, org_id, snapshot_id, coalesce(connection_id, ''), remote_id, title, slug, physical, source, position,
+	writable, creatable, deletable, why_not, why_no_new, why_no_del, versioned, remote, version,
+	records, edits, created, deleted, suggestions, conflicts, problems, downloaded_at, description`
+
+// scanTable reads tableColumns, behind what goes into before.
+func scanTable(row pgx.CollectableRow, before ...any) (Table, error) {
+	var t Table
+	c := &t.Counts
+	err := row.Scan(append(before, &t.ID, &t.Org, &t.Snapshot, &t.Connection, &t.RemoteID, &t.Title, &t.Slug, &t.Physical, &t.Source, &t.Position,
+		&t.Writable, &t.Creatable, &t.Deletable, &t.WhyNot, &t.WhyNoNew, &t.WhyNoDel, &t.Versioned, (*[]byte)(&t.Remote), &t.Version,
+		&c.Records, &c.Edits, &c.Created, &c.Deleted, &c.Suggestions, &c.Conflicts, &c.Problems, &t.DownloadedAt,
+		&t.Description)...)
+	t.Schema = t.Snapshot
+	return t, err
+}
+
 func selectTables(ctx context.Context, q querier, where string, args ...any) ([]Table, error) {
-	rows, err := q.Query(ctx, `
-		select id, org_id, snapshot_id, coalesce(connection_id, ''), remote_id, title, slug, physical, source, position,
-			writable, creatable, deletable, why_not, why_no_new, why_no_del, versioned, remote, version,
-			records, edits, created, deleted, suggestions, conflicts, problems, downloaded_at, description
-		from tables where `+where+` order by snapshot_id, position, id`, args...)
+	rows, err := q.Query(ctx, `select `+tableColumns+` from tables where `+where+` order by snapshot_id, position, id`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("tables: %w", err)
 	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Table, error) {
-		var t Table
-		c := &t.Counts
-		err := row.Scan(&t.ID, &t.Org, &t.Snapshot, &t.Connection, &t.RemoteID, &t.Title, &t.Slug, &t.Physical, &t.Source, &t.Position,
-			&t.Writable, &t.Creatable, &t.Deletable, &t.WhyNot, &t.WhyNoNew, &t.WhyNoDel, &t.Versioned, (*[]byte)(&t.Remote), &t.Version,
-			&c.Records, &c.Edits, &c.Created, &c.Deleted, &c.Suggestions, &c.Conflicts, &c.Problems, &t.DownloadedAt,
-			&t.Description)
-		t.Schema = t.Snapshot
-		return t, err
-	})
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Table, error) { return scanTable(row) })
 }
 
 func fillColumns(ctx context.Context, q querier, org string, tables []Table) error {
@@ -160,24 +192,32 @@ func fillColumns(ctx context.Context, q querier, org string, tables []Table) err
 	for i, t := range tables {
 		ids[i], at[t.ID] = t.ID, i
 	}
-	rows, err := q.Query(ctx, `
-		select number, table_id, slug, title, remote_id, physical, type, options, source, writable, insert_only, why_not, position, width,
-			description, locks, filled
-		from columns where org_id = $1 and table_id = any($2) order by table_id, position, number`, org, ids)
-	if err != nil {
-		return fmt.Errorf("columns: %w", err)
-	}
-	cols, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (core.Column, error) {
-		var c core.Column
-		err := row.Scan(&c.Number, &c.Table, &c.Slug, &c.Title, &c.RemoteID, &c.Physical, &c.Type, &c.Options, &c.Source,
-			&c.Writable, &c.InsertOnly, &c.WhyNot, &c.Position, &c.Width, &c.Description, &c.Locks, &c.Filled)
-		return c.Applied(), err
-	})
+	cols, _, err := columnsOf(ctx, q, org, ids)
 	for _, c := range cols {
 		t := &tables[at[c.Table]]
 		t.Columns = append(t.Columns, c)
 	}
 	return err
+}
+
+// columnsOf gives the columns of some tables in the order in which they are shown, with a mark of each.
+func columnsOf(ctx context.Context, q querier, org string, tables []string) (columns []core.Column, marks []string, err error) {
+	rows, err := q.Query(ctx, `
+		select `+columnMark+`, number, table_id, slug, title, remote_id, physical, type, options, source, writable, insert_only, why_not, position, width,
+			description, locks, filled
+		from columns c where org_id = $1 and table_id = any($2) order by table_id, position, number`, org, tables)
+	if err != nil {
+		return nil, nil, fmt.Errorf("columns: %w", err)
+	}
+	columns, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (core.Column, error) {
+		var c core.Column
+		var mark string
+		err := row.Scan(&mark, &c.Number, &c.Table, &c.Slug, &c.Title, &c.RemoteID, &c.Physical, &c.Type, &c.Options, &c.Source,
+			&c.Writable, &c.InsertOnly, &c.WhyNot, &c.Position, &c.Width, &c.Description, &c.Locks, &c.Filled)
+		marks = append(marks, mark)
+		return c.Applied(), err
+	})
+	return columns, marks, err
 }
 
 // CreateSnapshot makes a snapshot with empty tables and the job that downloads them, in one transaction. Codes: Invalid,

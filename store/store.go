@@ -44,14 +44,15 @@ type Options struct {
 
 // Store holds everything that must last.
 type Store struct {
-	pool   *pgxpool.Pool
-	rdb    redis.UniversalClient
-	notify core.Notifier
-	box    Sealer
-	log    *slog.Logger
-	orders *orderCache
-	waker  atomic.Pointer[Waker]
-	fault  func(point string)
+	pool    *pgxpool.Pool
+	rdb     redis.UniversalClient
+	notify  core.Notifier
+	box     Sealer
+	log     *slog.Logger
+	orders  *orderCache
+	columns columnCache
+	waker   atomic.Pointer[Waker]
+	fault   func(point string)
 
 	sessions    redis.UniversalClient
 	sessionIdle time.Duration
@@ -250,3 +251,7 @@ func ident(parts ...string) string { return pgx.Identifier(parts).Sanitize() }
 // dynamic is given first with every statement over a snapshot's own tables: their columns differ from table to table, so
 // a connection's cache of prepared statements would only fill up with them.
 const dynamic = pgx.QueryExecModeDescribeExec
+
+// described is dynamic for statements that are asked again and again: the client remembers what they take and give, which saves a
+// round trip, and the server still keeps nothing.
+const described = pgx.QueryExecModeCacheDescribe

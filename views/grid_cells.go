@@ -15,35 +15,36 @@ const diffLimit = 5 * time.Millisecond
 // diffLead is how many characters of unchanged text stand before the first change in a cell, which shows one line.
 const diffLead = 24
 
-// classes gives the class list of a cell: its type's look, then its states.
-func (c GridCell) classes() string {
-	b := []string{"c"}
+// appendClasses appends the class list of a cell: its type's look, then its states.
+func (c *GridCell) appendClasses(to []byte) []byte {
+	to = append(to, 'c')
 	switch c.Column.Type {
 	case core.Number:
-		b = append(b, "num")
+		to = append(to, " num"...)
 	case core.Checkbox:
-		b = append(b, "check")
+		to = append(to, " check"...)
 	case core.JSON:
-		b = append(b, "mono")
+		to = append(to, " mono"...)
 	}
-	for _, s := range []struct {
+	null := c.Value.IsNull()
+	for _, s := range [...]struct {
 		name string
 		on   bool
 	}{
-		{"is-edited", c.Edited}, {"is-suggested", len(c.Suggestions) > 0}, {"is-conflict", c.Conflict},
-		{"is-invalid", c.Problem != ""}, {"is-readonly", !c.Column.Writable},
-		{"is-null", c.Value.IsNull()}, {"is-blank", !c.Value.IsNull() && c.Value.List == nil && c.Value.Text == ""},
-		{"is-on", c.Column.Type == core.Checkbox && c.Value.Text == "true"},
+		{" is-edited", c.Edited}, {" is-suggested", len(c.Suggestions) > 0}, {" is-conflict", c.Conflict},
+		{" is-invalid", c.Problem != ""}, {" is-readonly", !c.Column.Writable},
+		{" is-null", null}, {" is-blank", !null && c.Value.List == nil && c.Value.Text == ""},
+		{" is-on", c.Column.Type == core.Checkbox && c.Value.Text == "true"},
 	} {
 		if s.on {
-			b = append(b, s.name)
+			to = append(to, s.name...)
 		}
 	}
-	return strings.Join(b, " ")
+	return to
 }
 
 // hint gives what a cell says when it is pointed at: its old value, whose suggestion it is, what is wrong with it.
-func (c GridCell) hint() string {
+func (c *GridCell) hint() string {
 	var parts []string
 	if c.Problem != "" {
 		parts = append(parts, c.Problem)
@@ -68,7 +69,7 @@ func because(reason string) string {
 }
 
 // more gives the number of suggestions that compete for a cell, or "" for fewer than two.
-func (c GridCell) more() string {
+func (c *GridCell) more() string {
 	if len(c.Suggestions) < 2 {
 		return ""
 	}

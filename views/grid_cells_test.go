@@ -61,7 +61,7 @@ func TestCellsRenderAsTheirGoldenFiles(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var got bytes.Buffer
-			if err := gridCell(cell, time.UTC).Render(t.Context(), &got); err != nil {
+			if err := gridCells([]GridCell{cell}, time.UTC).Render(t.Context(), &got); err != nil {
 				t.Fatal(err)
 			}
 			file := filepath.Join("testdata", "cells", name+".html")
@@ -88,7 +88,7 @@ func TestNoValueBecomesMarkup(t *testing.T) {
 			continue
 		}
 		var got bytes.Buffer
-		if err := gridCell(cell, nil).Render(t.Context(), &got); err != nil {
+		if err := gridCells([]GridCell{cell}, nil).Render(t.Context(), &got); err != nil {
 			t.Fatal(err)
 		}
 		if strings.Contains(strings.ToLower(got.String()), "<script") {
@@ -100,7 +100,7 @@ func TestNoValueBecomesMarkup(t *testing.T) {
 func TestACellsTextIsItsValueToTheLastSpace(t *testing.T) {
 	t.Parallel()
 	var got bytes.Buffer
-	if err := gridCell(cells()["text"], nil).Render(t.Context(), &got); err != nil {
+	if err := gridCells([]GridCell{cells()["text"]}, nil).Render(t.Context(), &got); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(got.String(), ">  two  spaces </div>") {

@@ -13,8 +13,8 @@ import (
 	"scratchpaper/internal/worddiff"
 )
 
-// The inside of a cell is written here and not in a template: its text is the value, to the last space, and templates put
-// white space between their parts.
+// Cells are written here and not in a template: a cell's text is the value, to the last space, and templates put white space between
+// their parts. Windows have hundreds of cells, too, and to put together one class attribute costs a template more than all the rest.
 
 // written makes a component of HTML that is ready; every value in it has been escaped.
 func written(html string) templ.Component {
@@ -24,8 +24,58 @@ func written(html string) templ.Component {
 	})
 }
 
+// gridCells renders the cells of a record.
+func gridCells(cells []GridCell, zone *time.Location) templ.Component {
+	return templ.ComponentFunc(func(ctx context.Context, w io.Writer) error {
+		var open []byte
+		for i := range cells {
+			c := &cells[i]
+			open = c.appendOpening(open[:0])
+			if _, err := w.Write(open); err != nil {
+				return err
+			}
+			if err := cellInside(c, zone).Render(ctx, w); err != nil {
+				return err
+			}
+			if _, err := io.WriteString(w, "</div>"); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (c *GridCell) appendOpening(to []byte) []byte {
+	to = append(to, `<div role="gridcell" class="`...)
+	to = c.appendClasses(to)
+	to = strconv.AppendInt(append(to, `" data-c="`...), int64(c.Column.Number), 10)
+	to = append(to, '"')
+	if c.Cut {
+		to = append(to, " data-cut"...)
+	}
+	if c.Edited {
+		to = appendAttribute(to, "data-was", shown(c.Base))
+	}
+	if len(c.Suggestions) > 0 {
+		to = strconv.AppendInt(append(to, ` data-sug="`...), c.Suggestions[0].ID, 10)
+		to = append(to, '"')
+	}
+	if more := c.more(); more != "" {
+		to = appendAttribute(to, "data-more", more)
+	}
+	if hint := c.hint(); hint != "" {
+		to = appendAttribute(to, "title", hint)
+	}
+	return append(to, '>')
+}
+
+func appendAttribute(to []byte, name, value string) []byte {
+	to = append(append(append(to, ' '), name...), `="`...)
+	return append(append(to, templ.EscapeString(value)...), '"')
+}
+
 // cellInside renders a cell's newest suggestion as a change, else its value.
-func cellInside(c GridCell, zone *time.Location) templ.Component {
+func cellInside(c *GridCell, zone *time.Location) templ.Component {
 	if len(c.Suggestions) > 0 {
 		return DiffLine(c.Column.Type, c.Suggestions[0].Before, c.Suggestions[0].After)
 	}
