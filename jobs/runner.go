@@ -76,6 +76,9 @@ type Runner struct {
 	halt   chan struct{} // closed when slices are to end at their next step
 	done   sync.WaitGroup
 	stop   sync.Once
+	slots  chan struct{} // one for each job that this process works on at a time
+	mu     sync.Mutex    // guards open
+	open   bool          // between Start and Stop
 }
 
 const taskName = "job"
@@ -91,7 +94,7 @@ func New(o Options) *Runner {
 	if o.Timings.Grace == 0 {
 		o.Timings.Grace = o.Timings.Lease / 9
 	}
-	r := &Runner{o: o, owner: core.NewID("wrk"), kinds: kinds(o.Kinds), halt: make(chan struct{})}
+	r := &Runner{o: o, owner: core.NewID("wrk"), kinds: kinds(o.Kinds), halt: make(chan struct{}), slots: make(chan struct{}, max(1, o.Workers))}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.client = asynq.NewClientFromRedisClient(o.Redis)
 	r.server = asynq.NewServerFromRedisClient(o.Redis, asynq.Config{
@@ -117,12 +120,16 @@ func (r *Runner) Start() error {
 	mux.HandleFunc(taskName, func(_ context.Context, t *asynq.Task) error {
 		r.done.Add(1)
 		defer r.done.Done()
-		r.look(string(t.Payload()))
+		r.slots <- struct{}{}
+		r.inSlot(string(t.Payload()))
 		return nil // the jobs table knows how it went
 	})
 	if err := r.server.Start(mux); err != nil {
 		return fmt.Errorf("start workers: %w", err)
 	}
+	r.mu.Lock()
+	r.open = true
+	r.mu.Unlock()
 	r.done.Add(1)
 	go r.sweep()
 	return nil
@@ -133,6 +140,9 @@ func (r *Runner) Start() error {
 func (r *Runner) Stop() {
 	r.stop.Do(func() {
 		close(r.halt)
+		r.mu.Lock()
+		r.open = false
+		r.mu.Unlock()
 		cut := time.AfterFunc(r.o.Timings.Grace, r.cancel)
 		defer cut.Stop()
 		r.server.Stop()
@@ -156,7 +166,31 @@ func (r *Runner) stopping() bool {
 // wakeTimeout is the longest that waking holds up a person's request: Redis may be gone.
 const wakeTimeout = time.Second
 
-// Wake says to the queue that jobs are there. A failure is only logged: the sweeper finds them.
+// lookNow looks at a job at once if this process has a slot free: the queue would do so at its next look, up to 200 ms later.
+func (r *Runner) lookNow(id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.open {
+		return
+	}
+	select {
+	case r.slots <- struct{}{}:
+		r.done.Add(1)
+		go func() {
+			defer r.done.Done()
+			r.inSlot(id)
+		}()
+	default:
+	}
+}
+
+// inSlot looks at a job in a slot that it gives back.
+func (r *Runner) inSlot(id string) {
+	defer func() { <-r.slots }()
+	r.look(id)
+}
+
+// Wake says to the queue that jobs are there, and looks at them itself. A failure is only logged: the sweeper finds them.
 func (r *Runner) Wake(ctx context.Context, ids ...string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), wakeTimeout)
 	defer cancel()
@@ -165,6 +199,7 @@ func (r *Runner) Wake(ctx context.Context, ids ...string) {
 		r.o.Log.WarnContext(ctx, "jobs not enqueued; the sweeper will", "jobs", ids, "error", err)
 	}
 	for id, queue := range queues {
+		r.lookNow(id)
 		r.enqueue(ctx, queue, id)
 	}
 }

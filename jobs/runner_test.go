@@ -14,7 +14,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/hibiken/asynq"
 	"scratchpaper/connectors"
+
 	"scratchpaper/internal/core"
 	"scratchpaper/store"
 )
@@ -36,6 +38,42 @@ func TestAJobWhoseWorkerDiedIsTakenOverAndEnds(t *testing.T) {
 	if string(end.Result) != `"done"` || end.FinishedAt == nil {
 		t.Errorf("ended as %+v", end)
 	}
+}
+
+// A job does not wait for the queue's next look when the process that made it has a worker free, and takes no more than it has.
+func TestAJobBeginsAtOnceWhereAWorkerIsFree(t *testing.T) {
+	t.Parallel()
+	l := mustLibrary(t, nil)
+	l.options.Workers = 2
+	queues := asynq.NewInspectorFromRedisClient(l.options.Redis)
+	for _, q := range []string{"interactive", "bulk", "scheduled"} {
+		if err := queues.PauseQueue(q); err != nil {
+			t.Fatal(err)
+		}
+	}
+	begun, goOn := make(chan string, 3), make(chan struct{})
+	l.options.Kinds["work"] = Kind{Run: func(run *Run) (any, error) {
+		begun <- run.Job.ID
+		<-goOn
+		return nil, nil
+	}}
+	l.start(t)
+	one, two := l.enqueue(t, "work"), l.enqueue(t, "work")
+	<-begun
+	<-begun
+	third := l.enqueue(t, "work")
+	close(goOn)
+	l.ends(t, one.ID, "done")
+	l.ends(t, two.ID, "done")
+	if j := l.job(t, third.ID); j.State != "queued" {
+		t.Errorf("with two workers a third job is %s", j.State)
+	}
+	for _, q := range []string{"interactive", "bulk", "scheduled"} {
+		if err := queues.UnpauseQueue(q); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.ends(t, third.ID, "done")
 }
 
 func TestAJobIsRunByOneWorkerHoweverOftenItIsDelivered(t *testing.T) {
