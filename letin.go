@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"os"
 	"strings"
@@ -47,7 +48,8 @@ func (a *app) letIn(d *handlers.Deps) error {
 		return err
 	}
 	d.SignIn, d.Config.Proxies, d.Config.Hosts = in, proxies, []string{a.cfg.BaseHost()}
-	d.Identify = auth.Chain{auth.UnknownToken{}, auth.Session{Cookie: in.Cookie, Find: a.store.SessionActor}}.Identify
+	d.AgentKeys = handlers.AgentKeys(a.store)
+	d.Identify = append(handlers.Programs(a.store, d.AgentKeys), auth.Session{Cookie: in.Cookie, Find: a.store.SessionActor}).Identify
 	return nil
 }
 
@@ -74,4 +76,18 @@ func (a *app) letInSample() {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		a.guard.Sample = netip.AddrPortFrom(ip, uint16(port))
 	}
+}
+
+// rotate makes a new key for agents' tokens.
+func rotate(ctx context.Context, cfg config.Config, log *slog.Logger) error {
+	a := newApp(cfg, log)
+	defer a.close()
+	if err := a.open(ctx); err != nil {
+		return err
+	}
+	if _, err := a.store.RotateSigningKey(ctx, 0); err != nil {
+		return err
+	}
+	fmt.Fprintln(os.Stderr, "Agents' tokens are signed with a new key. Nobody is signed out by it.")
+	return nil
 }

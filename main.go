@@ -21,6 +21,7 @@ const usage = `Usage: scratchpaper [command]
   worker    workers only; needs DATABASE_URL and REDIS_URL
   migrate   bring the database up to date and stop
   sample    make the sample database and stop
+  rotate    sign agents' tokens with a new key from now on and stop; those that are out are taken as long as they last
 
 Settings come from the environment or a .env file; .env.example explains them.
 `
@@ -30,7 +31,7 @@ func main() {
 	if len(os.Args) > 1 {
 		command = os.Args[1]
 	}
-	run := map[string]func(context.Context, config.Config, *slog.Logger) error{"serve": serve, "worker": work, "migrate": migrate, "sample": makeSample}[command]
+	run := map[string]func(context.Context, config.Config, *slog.Logger) error{"serve": serve, "worker": work, "migrate": migrate, "sample": makeSample, "rotate": rotate}[command]
 	if run == nil || len(os.Args) > 2 {
 		fmt.Fprint(os.Stderr, usage)
 		os.Exit(2)

@@ -37,7 +37,7 @@ var pageAccess = map[core.Act][]string{
 	},
 	core.Account: {
 		"POST /sign-out", "GET /account", "POST /account/name", "POST /account/password", "POST /account/sessions/:session/end", "POST /account/sessions/end",
-		"POST /account/organization",
+		"POST /account/organization", "GET /tokens", "POST /tokens", "POST /tokens/:token/revoke",
 	},
 	core.Manage: {
 		"GET /members", "POST /members/invitations", "POST /members/invitations/:invitation/withdraw", "POST /members/:member/role", "POST /members/:member/remove",

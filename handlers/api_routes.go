@@ -21,6 +21,7 @@ type operation struct {
 	gives   any      // what success answers: a struct of JSON, or a file; nil is nothing
 	job     bool     // it answers 202 with a job when more than 50,000 cells change
 	also    any      // with status 202: what it answers with 200 when it only looks
+	secret  bool     // its answer holds what lets somebody in, so it is not kept to be answered again
 	does    core.Act // what it does, where that is not to look (GET) or to edit (everything else)
 }
 
@@ -43,7 +44,7 @@ var paged = []string{"limit", "after"}
 func (s *Server) operations() []operation {
 	var all []operation
 	for _, list := range [][]operation{s.serviceOperations(), s.snapshotOperations(), s.tableOperations(), s.recordOperations(), s.suggestionOperations(),
-		s.planOperations(), s.jobOperations()} {
+		s.planOperations(), s.jobOperations(), s.tokenOperations()} {
 		all = append(all, list...)
 	}
 	return all
@@ -167,7 +168,7 @@ func (s *Server) apiRoutes(e *echo.Echo) {
 	for _, o := range s.operations() {
 		_, uploads := o.takes.(multipartForm)
 		switch {
-		case o.method != http.MethodPost || uploads: // an upload is not held in memory to be compared
+		case o.method != http.MethodPost || uploads || o.secret: // an upload is not held in memory to be compared
 			g.Add(o.method, o.path, o.answer)
 		case o.takes == nil:
 			g.Add(o.method, o.path, o.answer, s.once, withNothing)

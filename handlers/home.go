@@ -173,6 +173,7 @@ func (s *Server) showPalette(c echo.Context) error {
 		paletteEntry{Text: "Dark", Hint: "theme", Icon: "moon", Does: "theme-dark"},
 		paletteEntry{Text: "Light or dark as the system", Hint: "theme", Icon: "monitor", Does: "theme-system"},
 	)
+	entries = append(entries, paletteEntry{Text: "API tokens", Hint: "place", Icon: "key-round", Address: "/tokens"})
 	if s.signIn != nil {
 		entries = append(entries, paletteEntry{Text: "Your account", Hint: "place", Icon: "user", Address: "/account"})
 		if by.May(core.Manage) == nil {

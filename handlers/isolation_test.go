@@ -29,7 +29,7 @@ func mustEstate(t *testing.T) *estate {
 	t.Helper()
 	s := mustSiteWith(t, func(s *site, d *Deps) { d.SignIn = cheapSignIn(s) })
 	work := s.mustWork(t)
-	e := &estate{document: mustDocument(t, s), words: []string{"Zephyrine", "Quokka", "Axolotl", "Marmoset", "Narwhal", "Pangolin", "Ocelot", "Meerkat", "Numbat"}}
+	e := &estate{document: mustDocument(t, s), words: []string{"Zephyrine", "Quokka", "Axolotl", "Marmoset", "Narwhal", "Pangolin", "Ocelot", "Meerkat", "Numbat", "Quoll"}}
 	const (
 		sn = "/snapshots/{snapshot}"
 		tb = sn + "/tables/{table}"
@@ -69,6 +69,11 @@ func mustEstate(t *testing.T) *estate {
 	if err != nil {
 		t.Fatal(err)
 	}
+	token, err := s.store.CreateToken(t.Context(), s.by, "Quoll", core.Scopes[:1], time.Time{}, []byte("Quoll"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.ids["token"] = token.ID
 	e.ids["session"], e.ids["invitation"], e.ids["member"] = signedIn.Session, invited.ID, s.by.Person
 	kept := s.api(t, "", "POST", e.address(tb+"/views"), `{"name": "Narwhal"}`, "Idempotency-Key", "Pangolin")
 	if kept.status != http.StatusCreated {
@@ -184,12 +189,13 @@ func (e *estate) attempts(method string) []attempt {
 	}
 	form := url.Values{"name": {"Mine"}, "connection": {e.ids["connection"]}, "table": {e.ids["table"]}, "item": {e.ids["item"]}, "as": {"not_sent"}, "included": {"false"},
 		"deletes": {"true"}, "record": {e.ids["record"]}, "connector": {"postgres"}, "action": {"save"}, "find": {"Kettle"}, "replace": {"x"}, "theme": {"dark"},
-		"organization": {e.by.Org}, "role": {"viewer"}, "email": {"eve@example.org"}}
+		"organization": {e.by.Org}, "scope": {"read"}, "days": {"7"}, "role": {"viewer"}, "email": {"eve@example.org"}}
 	list := []attempt{{body: form.Encode(), contentType: "application/x-www-form-urlencoded", accept: "text/html"}}
 	form["table"] = []string{e.ids["table"], e.ids["remote"]} // where tables are chosen
 	list = append(list, attempt{body: form.Encode(), contentType: "application/x-www-form-urlencoded", accept: "text/html"})
 	for _, body := range []string{`{}`,
 		`{"name": "Mine"}`,
+		`{"name": "Mine", "scopes": ["read"]}`,
 		`{"where": {"filter": "true"}, "as": "theirs"}`,
 		`{"where": {"filter": "true"}}`,
 		`{"where": {"filter": "true"}, "included": false}`,

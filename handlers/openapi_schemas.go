@@ -27,6 +27,7 @@ var plainSchemas = map[reflect.Type]schema{
 	reflect.TypeFor[time.Time]():       {"type": "string", "format": "date-time"},
 	reflect.TypeFor[suggestionID]():    {"type": "string", "pattern": "^sug_[0-9]+$"},
 	reflect.TypeFor[schema]():          {"type": "object"},
+	reflect.TypeFor[core.Scope]():      {"type": "string", "enum": core.Scopes},
 	reflect.TypeFor[core.Lock]():       {"type": "string", "enum": core.Locks},
 	reflect.TypeFor[store.Function]():  {"type": "string", "enum": store.Functions},
 }

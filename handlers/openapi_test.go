@@ -267,6 +267,10 @@ func TestEveryAddressOfTheDocumentAnswersAsItSays(t *testing.T) {
 		{method: post, path: pl + "/publish", body: `{"first": 1}`, status: 202, wait: "waiting"},
 		{method: post, path: "/jobs/{job}/continue", status: 200},
 		{method: get, path: "/jobs", query: "?limit=2", status: 200},
+		{method: post, path: "/tokens", body: `{"name": "Nightly", "scopes": ["read", "suggest"]}`, status: 201, keep: map[string][]any{"token": {"id"}}},
+		{method: get, path: "/tokens", status: 200},
+		{method: del, path: "/tokens/{token}", status: 204},
+		{method: post, path: sn + "/agents", body: `{"name": "Helper", "minutes": 5}`, status: 201},
 	} {
 		d.run(t, st)
 	}

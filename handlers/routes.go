@@ -64,6 +64,7 @@ func (s *Server) routes(e *echo.Echo) {
 	}
 
 	s.signInRoutes(e)
+	s.tokenRoutes(e)
 	s.gridRoutes(e)
 	s.publishRoutes(e)
 	s.apiRoutes(e)

@@ -56,6 +56,8 @@ type Deps struct {
 	Identify func(r *http.Request) (core.Actor, error)
 	// SignIn is how people get in by accounts that are kept here; nil where there are none.
 	SignIn *SignIn
+	// AgentKeys are those of agents' tokens; nil takes them from the store.
+	AgentKeys auth.Keys
 	// Ready says in a sentence what is not up, beside the database; nil is nothing.
 	Ready  func(ctx context.Context) error
 	Assets fs.FS // the static files; nil takes the embedded ones
@@ -75,6 +77,7 @@ type Server struct {
 	sample     func(ctx context.Context) (store.NewConnection, error)
 	identify   func(r *http.Request) (core.Actor, error)
 	signIn     *SignIn
+	agentKeys  auth.Keys
 	aside      sync.WaitGroup // what goes on behind a request
 	ready      func(ctx context.Context) error
 	assets     *assets
@@ -89,13 +92,16 @@ type Server struct {
 func New(d Deps) *Server {
 	s := &Server{
 		store: d.Store, hub: d.Hub, connectors: d.Connectors, dial: d.Dial, settings: d.Settings, sample: d.Sample, identify: d.Identify, ready: d.Ready, signIn: d.SignIn,
-		log: d.Log, metrics: d.Metrics, config: d.Config, assets: newAssets(d.Assets),
+		agentKeys: d.AgentKeys, log: d.Log, metrics: d.Metrics, config: d.Config, assets: newAssets(d.Assets),
 	}
 	if s.log == nil {
 		s.log = slog.Default()
 	}
+	if s.agentKeys == nil {
+		s.agentKeys = AgentKeys(s.store)
+	}
 	if s.identify == nil {
-		s.identify = auth.Chain{auth.UnknownToken{}, auth.Local{}}.Identify
+		s.identify = append(Programs(s.store, s.agentKeys), auth.Local{}).Identify
 	}
 	if s.config.MaxUpload == 0 {
 		s.config.MaxUpload = 4 << 30

@@ -83,7 +83,14 @@ func TestThePagesOfGettingInCanBeReadByEverybody(t *testing.T) {
 	b.open("/sign-in?back=/account")
 	b.must(chromedp.SendKeys(chromedp.CSS("#field-email"), "ana@example.org"), chromedp.SendKeys(chromedp.CSS("#field-password"), goodPassword+"\r"))
 	b.until("the account", `location.pathname === '/account'`)
-	look("/account", "/members")
+	b.open("/tokens")
+	b.must(chromedp.SendKeys(chromedp.CSS("#field-name"), "Nightly import\r"))
+	b.until("the token", `document.querySelector('#once-token')?.value.startsWith('sp_')`)
+	if found := b.violations(axe); strings.TrimSpace(found) != "" {
+		t.Errorf("the token that is shown once: %s", found)
+	}
+	b.shot("/token-once", "light", 1440)
+	look("/account", "/members", "/tokens")
 	b.must(chromedp.EmulateViewport(390, 900), chromedp.Click(chromedp.CSS("#account summary")))
 	if found := b.violations(axe); strings.TrimSpace(found) != "" {
 		t.Errorf("the open menu: %s", found)

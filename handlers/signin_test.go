@@ -38,7 +38,8 @@ func mustHouse(t *testing.T, change ...func(in *SignIn)) *house {
 		for _, c := range change {
 			c(h.in)
 		}
-		d.SignIn, d.Identify = h.in, auth.Chain{auth.UnknownToken{}, auth.Session{Cookie: h.in.Cookie, Find: s.store.SessionActor}}.Identify
+		d.SignIn, d.AgentKeys = h.in, AgentKeys(s.store)
+		d.Identify = append(Programs(s.store, d.AgentKeys), auth.Session{Cookie: h.in.Cookie, Find: s.store.SessionActor}).Identify
 	})
 	return h
 }
