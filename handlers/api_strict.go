@@ -9,14 +9,10 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"unicode/utf16"
 	"unicode/utf8"
 
 	"scratchpaper/internal/core"
 )
-
-// maxNesting is how deep a body may nest. Ours nest five deep; the rest is for documents in JSON columns.
-const maxNesting = 500
 
 // strictly looks through a JSON document for what encoding/json takes and should not, since it would do something else than was
 // written: fields that do not exist or differ in case, a name twice in one object, lists of another length than asked for, null in
@@ -107,8 +103,8 @@ func (w shape) misfit(sign byte) string {
 
 // nested reads what stands between brackets.
 func (s *strict) nested(want shape, read func(shape) error) error {
-	if len(s.path) >= maxNesting {
-		return core.Errorf(core.Malformed, "The body nests more than %d deep.", maxNesting)
+	if len(s.path) >= core.MaxNesting {
+		return core.Errorf(core.Malformed, "The body nests more than %d deep.", core.MaxNesting)
 	}
 	s.next++
 	s.path = append(s.path, pathStep{})
@@ -252,39 +248,14 @@ func (s *strict) unicode(raw []byte, nul bool) error {
 	if !utf8.Valid(raw) {
 		return s.refuse("This text is not valid UTF-8. Send the body as UTF-8.")
 	}
-	for i := 0; i < len(raw); i++ {
-		if raw[i] != '\\' {
-			continue
-		}
-		i++
-		if i >= len(raw) || raw[i] != 'u' {
-			continue
-		}
-		r := escaped(raw[i-1:])
-		if r == 0 && !nul {
-			return s.refuse("This text holds the NUL character, which cannot be stored. Take it out.")
-		}
-		if !utf16.IsSurrogate(r) {
-			continue
-		}
-		if i+5 > len(raw) || utf16.DecodeRune(r, escaped(raw[i+5:])) == utf8.RuneError {
-			return s.refuse("This text holds half a character (\\u%04x).", r)
-		}
-		i += 6
+	switch r := core.EscapeFault(raw); {
+	case r == core.NoFault || r == 0 && nul:
+	case r == 0:
+		return s.refuse("This text holds the NUL character, which cannot be stored. Take it out.")
+	default:
+		return s.refuse("This text holds half a character (\\u%04x).", r)
 	}
 	return nil
-}
-
-// escaped reads an escape of the form \u0000; -1 is none.
-func escaped(raw []byte) rune {
-	if len(raw) < 6 || raw[0] != '\\' || raw[1] != 'u' {
-		return -1
-	}
-	n, err := strconv.ParseUint(string(raw[2:6]), 16, 32)
-	if err != nil {
-		return -1
-	}
-	return rune(n)
 }
 
 func unescaped(raw []byte) string {

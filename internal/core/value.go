@@ -7,6 +7,7 @@ import (
 	"math/big"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -249,7 +250,6 @@ func splitList(s string) []string {
 var (
 	numberPattern   = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$`)
 	thousandPattern = regexp.MustCompile(`^-?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?$`)
-	datePattern     = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}$`)
 	emailPattern    = regexp.MustCompile(`^[^\s@]+@[^\s@]+$`)
 )
 
@@ -421,25 +421,11 @@ func checkDate(c Column, s string) (Value, error) {
 	if s == "infinity" || s == "-infinity" {
 		return TextValue(s), nil
 	}
-	if datePattern.MatchString(s) {
-		if _, err := time.Parse("2006-01-02", s); err == nil && s != "0000-01-01" && !strings.HasPrefix(s, "0000") {
-			return TextValue(s), nil
-		}
-	}
-	if eraPattern.MatchString(s) && !datePattern.MatchString(s) && outsideEra(s) {
-		return TextValue(s), nil
+	if t, clock, ok := readEra(s); ok && !clock && held(t, lastDateYear) {
+		return TextValue(canonicalDay(t)), nil
 	}
 	return NullValue, Errorf(Invalid, "%s takes a date such as 2026-11-24; “%s” is not one.", c.Title, short(s))
 }
-
-// outsideEra says whether a date is before year 1 or after 9999, which only Postgres' own form can say.
-func outsideEra(s string) bool {
-	year, _, _ := strings.Cut(s, "-")
-	return strings.HasSuffix(s, "BC") || len(year) > 4
-}
-
-// eraPattern lets through what Postgres writes for dates outside the years 1 to 9999; such values come from services.
-var eraPattern = regexp.MustCompile(`^[0-9]{4,7}-[0-9]{2}-[0-9]{2}([T ][0-9:.]+([+-][0-9:]+|Z)?)?( BC)?$`)
 
 var zonedLayouts = []string{time.RFC3339Nano, "2006-01-02 15:04:05.999999999Z07:00", "2006-01-02T15:04Z07:00", "2006-01-02 15:04Z07:00", "2006-01-02 15:04:05.999999999Z07"}
 var localLayouts = []string{"2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999", "2006-01-02T15:04", "2006-01-02 15:04", "2006-01-02"}
@@ -448,21 +434,13 @@ func checkTime(c Column, s string, zoned bool) (Value, error) {
 	if s == "infinity" || s == "-infinity" {
 		return TextValue(s), nil
 	}
-	for _, l := range zonedLayouts {
-		if t, err := time.Parse(l, s); err == nil && zoned {
-			return TextValue(canonicalTime(t.UTC()) + "+00:00"), nil
-		}
+	zone := ""
+	if zoned {
+		zone = "+00:00"
 	}
-	for _, l := range localLayouts {
-		if t, err := time.Parse(l, s); err == nil {
-			if zoned {
-				return TextValue(canonicalTime(t) + "+00:00"), nil
-			}
-			return TextValue(canonicalTime(t)), nil
-		}
-	}
-	if eraPattern.MatchString(s) && !datePattern.MatchString(s) && outsideEra(s) {
-		return TextValue(s), nil
+	t, ok := readTime(s, zoned)
+	if ok && held(t, lastTimeYear) {
+		return TextValue(canonicalTime(t, zone)), nil
 	}
 	example := "2026-11-24 10:30"
 	if zoned {
@@ -471,19 +449,25 @@ func checkTime(c Column, s string, zoned bool) (Value, error) {
 	return NullValue, Errorf(Invalid, "%s takes a date and time such as %s; “%s” is not one.", c.Title, example, short(s))
 }
 
-// canonicalTime writes a time as to_jsonb does: microseconds without trailing zeros.
-func canonicalTime(t time.Time) string {
-	return t.Truncate(time.Microsecond).Format("2006-01-02T15:04:05.999999")
-}
-
-func checkJSON(c Column, s string) (Value, error) {
-	if !json.Valid([]byte(s)) {
-		return NullValue, Errorf(Invalid, "%s takes a JSON document.", c.Title)
+// readTime reads a time; without a zone it is in UTC.
+func readTime(s string, zoned bool) (time.Time, bool) {
+	if strings.HasPrefix(s, "0000-") {
+		return time.Time{}, false // there was no such year
 	}
-	if strings.Contains(s, `\u0000`) {
-		return NullValue, Errorf(Invalid, "%s: a JSON text cannot hold the NUL character.", c.Title)
+	layouts := localLayouts
+	if zoned {
+		layouts = append(slices.Clone(zonedLayouts), localLayouts...)
 	}
-	return TextValue(s), nil
+	for _, l := range layouts {
+		if t, err := time.Parse(l, s); err == nil {
+			return t.UTC(), true
+		}
+	}
+	if m := eraPattern.FindStringSubmatch(s); m == nil || !zoned && m[5] != "" {
+		return time.Time{}, false
+	}
+	t, _, ok := readEra(s)
+	return t, ok
 }
 
 func short(s string) string {
