@@ -93,6 +93,11 @@ func (s *Server) postChanges(c echo.Context) error {
 		return err
 	}
 	ch, refused := changesOf(t, many)
+	nameless, err := s.store.ResolveReferences(ctx, by, t, &ch)
+	if err != nil {
+		return err
+	}
+	refused = append(refused, nameless...)
 	if opts.Atomic && len(refused) > 0 {
 		e := core.Errorf(core.Invalid, "Nothing was changed: %d of the changes cannot be made.", len(refused))
 		for _, r := range refused {
@@ -173,6 +178,14 @@ func (s *Server) changeWhere(c echo.Context, t store.Table, b changeBody, opts s
 		if len(values) == 0 {
 			return core.FieldErrorf("/values", "Say which values to set.")
 		}
+		as := store.Changes{Creates: []store.NewRecord{{Values: values}}}
+		if refused, err = s.store.ResolveReferences(ctxOf(c), actor(c), t, &as); err != nil {
+			return err
+		}
+		if len(refused) > 0 {
+			return core.FieldErrorf("/values/"+escapePointer(refused[0].Slug), "%s", refused[0].Reason)
+		}
+		values = as.Creates[0].Values
 		return s.doAPI(c, fillCommand(t, w, values, opts))
 	case "delete":
 		return s.doAPI(c, store.Bulk{Kind: "delete", Table: t.ID, Where: w, Options: opts})

@@ -136,8 +136,18 @@ func (s *Server) editCells(c echo.Context) error {
 	return answerWrite(c, res, err)
 }
 
-// apply runs ApplyChanges unless there is nothing to apply.
+// apply runs ApplyChanges unless there is nothing to apply. What people call records in reference cells becomes references.
 func (s *Server) apply(c echo.Context, t store.Table, ch store.Changes, opts store.ChangeOptions) (store.BatchResult, error) {
+	refused, err := s.store.ResolveReferences(ctxOf(c), actor(c), t, &ch)
+	if err != nil {
+		return store.BatchResult{}, err
+	}
+	res, err := s.applyResolved(c, t, ch, opts)
+	res.Refused = append(refused, res.Refused...)
+	return res, err
+}
+
+func (s *Server) applyResolved(c echo.Context, t store.Table, ch store.Changes, opts store.ChangeOptions) (store.BatchResult, error) {
 	if len(ch.Sets)+len(ch.Creates)+len(ch.Deletes)+len(ch.Undeletes) == 0 {
 		return store.BatchResult{Version: t.Version}, actor(c).Require(core.Editor)
 	}

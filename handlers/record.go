@@ -179,7 +179,7 @@ func (s *Server) actOnRecord(c echo.Context, t store.Table, id int64) (store.Bat
 		if no != nil {
 			return store.BatchResult{Version: t.Version, Refused: []store.Refusal{*no}}, nil
 		}
-		return s.store.ApplyChanges(ctx, by, ref, store.Changes{Sets: []store.CellEdit{set}}, store.ChangeOptions{})
+		return s.apply(c, t, store.Changes{Sets: []store.CellEdit{set}}, store.ChangeOptions{})
 	case "restore":
 		return s.restoreCell(c, t, id, int(column))
 	case "mine", "theirs":
