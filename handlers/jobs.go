@@ -86,6 +86,11 @@ func jobLine(j store.Job) views.JobLine {
 	if j.Error != nil {
 		line.Error = j.Error.Sentence
 	}
+	if j.Kind == "publish" && j.Ended() {
+		var res struct{ Failed, Conflict, Unknown, Planned int64 }
+		_ = json.Unmarshal(j.Result, &res) // what is not there stays 0
+		line.Missed = res.Failed + res.Conflict + res.Unknown + res.Planned
+	}
 	return line
 }
 

@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"slices"
 	"sort"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -44,7 +46,13 @@ func (s *Server) publishView(c echo.Context, sn store.Snapshot, p store.Plan) (v
 		if err != nil {
 			return v, err
 		}
-		v.Groups, v.MoreGroups = groupLines(groups, columns, n.Deletes), len(groups) > groupsShown
+		v.Groups = groupLines(groups, columns, n.Deletes)
+		v.MoreGroups = len(groups) > groupsShown || len(groups) > singlesShown && slices.ContainsFunc(groups, func(g store.PlanGroup) bool { return g.Op == "update" && g.Count == 1 })
+		unsent, err := s.store.UnsentEdits(ctx, by, sn, p.Tables)
+		if err != nil {
+			return v, err
+		}
+		v.Unsent = unsentWords(unsent)
 	}
 	if p.Job != "" {
 		if j, err := s.store.JobByID(ctx, by, p.Job); err == nil && !j.Ended() {
@@ -122,7 +130,22 @@ func plainValue(c core.Column, raw json.RawMessage) string {
 	if err != nil {
 		return string(raw)
 	}
+	if c.Type == core.DateTime && len(v.Text) > len(time.DateOnly) {
+		return v.Text[:len(time.DateOnly)] + " " + v.Text[len(time.DateOnly)+1:]
+	}
 	return v.Plain()
+}
+
+// unsentWords says of which columns edits stay here.
+func unsentWords(list []store.UnsentColumn) string {
+	if len(list) == 0 {
+		return ""
+	}
+	parts := make([]string, len(list))
+	for i, u := range list {
+		parts[i] = views.Counted(u.Edits, "edit", "edits") + " of " + u.Column.Title
+	}
+	return "Not in this plan, since these columns are locked against publishing: " + strings.Join(parts, ", ") + "."
 }
 
 // groupLines gives a plan's groups as lines: at most groupsShown of updates, new records, deletes. The deletes of all tables are one line: they have one tick.
@@ -139,6 +162,9 @@ func groupLines(groups []store.PlanGroup, columns map[int]core.Column, deletes i
 			lines = append(lines, planGroupLine(g, columns))
 		}
 	}
+	if len(lines) > singlesShown { // what nothing else is like is no group
+		lines = slices.DeleteFunc(lines, func(l views.GroupLine) bool { return l.Count == 1 })
+	}
 	lines = append(lines, creates...)
 	for i := range lines {
 		lines[i].Place = i
@@ -149,6 +175,9 @@ func groupLines(groups []store.PlanGroup, columns map[int]core.Column, deletes i
 	}
 	return lines
 }
+
+// singlesShown is up to how many groups of updates those of one record are among them.
+const singlesShown = 12
 
 // titlesShown is how many records a group names.
 const titlesShown = 5
@@ -167,8 +196,11 @@ var reasons = map[string]string{"conflict": "In conflict: decide in the grid.", 
 	"unticked": "", "created already": "It was created by another publish."}
 
 func itemLine(sn store.Snapshot, it store.Item, columns map[int]core.Column) views.ItemLine {
-	line := views.ItemLine{ID: it.ID, Title: it.Title, Op: it.Op, State: it.State, Reason: it.Reason, RemoteID: it.RemoteID,
+	line := views.ItemLine{ID: it.ID, Title: it.Title, Op: it.Op, State: it.State, Reason: it.Reason,
 		Address: fmt.Sprintf("/snapshots/%s/tables/%s?record=%d", sn.ID, it.Table, it.Record)}
+	if it.Op != "create" || it.State == "published" || it.State == "unknown" { // of others the id is only reserved
+		line.RemoteID = it.RemoteID
+	}
 	if words, ok := reasons[it.Reason]; ok && it.State == "left_out" {
 		line.Reason = words
 	}

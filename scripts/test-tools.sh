@@ -3,6 +3,9 @@
 set -euo pipefail
 missing=()
 command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium)
+# An ordinary user's Chromium needs name spaces of its own or a helper that may make them; and a font to write with.
+if [ "$(id -u)" != 0 ] && ! unshare -U true 2>/dev/null && [ ! -u /usr/lib/chromium/chrome-sandbox ]; then missing+=(chromium-sandbox); fi
+[ -n "$(find /usr/share/fonts /usr/local/share/fonts "$HOME/.fonts" -name '*.[ot]tf' -print -quit 2>/dev/null)" ] || missing+=(fonts-dejavu-core)
 command -v redis-server >/dev/null || missing+=(redis-server)
 command -v gcc >/dev/null || missing+=(gcc libc6-dev)
 [ ${#missing[@]} -eq 0 ] && exit 0

@@ -14,6 +14,7 @@ type JobLine struct {
 	Total      *int64
 	Rate       float64
 	Failed     int64
+	Missed     int64  // of a publish that is through: records that were to be sent and are not published
 	WaitingFor string // person, time, connection
 	Until      *time.Time
 	Error      string
@@ -101,6 +102,9 @@ func (j JobLine) Unit() string {
 func (j JobLine) stateKind() string {
 	switch j.State {
 	case "done":
+		if j.Missed > 0 {
+			return "conflict"
+		}
 		return "add"
 	case "failed":
 		return "del"
@@ -117,6 +121,9 @@ func (j JobLine) stateKind() string {
 func (j JobLine) stateIcon() string {
 	switch j.State {
 	case "done":
+		if j.Missed > 0 {
+			return "triangle-alert"
+		}
 		return "circle-check"
 	case "failed":
 		return "circle-x"
@@ -206,6 +213,9 @@ type JobsView struct {
 func jobColour(j JobLine) string {
 	switch j.State {
 	case "done":
+		if j.Missed > 0 {
+			return "text-conflict"
+		}
 		return "text-add"
 	case "failed":
 		return "text-del"

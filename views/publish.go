@@ -33,7 +33,8 @@ type PublishView struct {
 	Gap        string // of the connector
 	Forecast   string
 	Groups     []GroupLine
-	MoreGroups bool // there are smaller ones
+	MoreGroups bool   // there are smaller ones
+	Unsent     string // what is edited and not in the plan, or ""
 	Items      []ItemLine
 	Next       string // address of the next page of items, or ""
 	Shown      string // which items: "", failed, conflict, unknown, published, left_out
@@ -48,6 +49,17 @@ func (v PublishView) Sending(deletes bool) int64 {
 	}
 	return v.Creates + v.Updates
 }
+
+// moreGroupsWords says where the changes are that are in no group shown.
+func (v PublishView) moreGroupsWords() string {
+	if len(v.Groups) == 0 {
+		return "No two records change alike: they stand one by one below."
+	}
+	return "Changes that few records share, or none, stand record by record below."
+}
+
+// Changes is how many records of the plan are or could be ticked.
+func (v PublishView) Changes() int64 { return v.Creates + v.Updates + v.Deletes + v.LeftOut }
 
 func (v PublishView) publishWords(deletes bool) string {
 	return "Publish " + Counted(v.Sending(deletes), "change", "changes")
@@ -173,10 +185,31 @@ func (i ItemLine) StateWord() string {
 	return i.State
 }
 
+// missed is how many records that were to be sent the service does not hold as wanted, as far as is known.
+func (v PublishView) missed() int64 { return v.Failed + v.Conflicts + v.Unknown + v.Planned }
+
+// missedWords says what became of them, and that nothing is lost.
+func (v PublishView) missedWords() string {
+	var parts []string
+	for _, p := range []struct {
+		n    int64
+		what string
+	}{{v.Failed, "refused by the service"}, {v.Conflicts, "in conflict: changed there too"}, {v.Unknown, "on the way when the connection broke: nobody knows"}, {v.Planned, "not sent"}} {
+		if p.n > 0 {
+			parts = append(parts, Number(p.n)+" "+p.what)
+		}
+	}
+	return strings.Join(parts, ", ") + ". What was not published stays an edit here."
+}
+
 func publishTitle(v PublishView) string {
 	switch {
 	case v.State == "publishing":
 		return "Publishing to " + v.Connection
+	case v.State == "done" && v.Published == 0:
+		return "Nothing was published to " + v.Connection
+	case v.State == "done" && v.missed() > 0:
+		return "Published " + Number(v.Published) + " of " + Number(v.Published+v.missed()) + " to " + v.Connection
 	case v.State == "done":
 		return "Published to " + v.Connection
 	case v.Reverts:
@@ -190,6 +223,9 @@ func publishSentence(v PublishView) string {
 	case "publishing":
 		return "You can leave this page; it goes on and you can come back to it."
 	case "done":
+		if v.missed() > 0 {
+			return v.missedWords()
+		}
 		return "Every record has a receipt: what was sent, and what the service now holds."
 	}
 	return "Nothing is sent until you press Publish. What you see is exactly what is sent."

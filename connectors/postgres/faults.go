@@ -50,7 +50,7 @@ func rootCause(err error) string {
 
 func (s *session) serverFault(pg *pgconn.PgError, unsent bool) *connectors.Fault {
 	words := pg.Message
-	if pg.Detail != "" {
+	if pg.Detail != "" && !strings.HasPrefix(pg.Detail, "Failing row contains") { // the plan shows the record already
 		words += " " + pg.Detail
 	}
 	if pg.Hint != "" && pg.Code == "P0001" {
