@@ -219,6 +219,8 @@ func (b *batchTxn) applyCells(ctx context.Context, src source) error {
 //     value), bulk acts do not; what would leave a conflicted cell clean, or as the service holds it, gives it the service's
 //     value and makes it clean;
 //   - cells of created records and of columns that are ours alone have no base.
+//
+// The offsets fence what is computed once a cell; see recordUndone.
 func (b *batchTxn) recordSQL(src source) string {
 	const settles = "(w.after = w.baseline or w.after = x.conflict)"
 	cellAfter := "case when x.conflict is null or $personal or not " + settles + " then w.after else x.conflict end"
@@ -229,8 +231,8 @@ func (b *batchTxn) recordSQL(src source) string {
 	sql := `insert into ` + companion(b.t, "_changes") + ` (batch, row, col, before, after, base_before, base_after, conflict_before, conflict_after, source, reason, kind, edit)
 		select $1, e.row, e.col, x.before, ` + cellAfter + `, x.base, ` + baseAfter + `, x.conflict, ` + conflictAfter + `, e.src, e.reason, e.kind, e.edit
 		from ` + src.sql + ` join ` + dataTable(b.t) + ` r on r._id = e.row
-		cross join lateral (select ` + cellOf(src.cols, "r", "e.col") + ` as before, r._base -> e.col::text as base, r._conflict -> e.col::text as conflict) x
-		cross join lateral (select ` + translated(b.t, src.cols, "e.col", "e.after") + ` as after, coalesce(x.base, x.before) as baseline, r._state = 0 and ` + basedSQL(src.cols) + ` as based) w
+		cross join lateral (select ` + cellOf(src.cols, "r", "e.col") + ` as before, r._base -> e.col::text as base, r._conflict -> e.col::text as conflict offset 0) x
+		cross join lateral (select ` + translated(b.t, src.cols, "e.col", "e.after") + ` as after, coalesce(x.base, x.before) as baseline, r._state = 0 and ` + basedSQL(src.cols) + ` as based offset 0) w
 		where r._state in (0, 1) and ` + writableSQL(src.cols) + `
 			and (w.after <> x.before or (x.conflict is not null and $personal))`
 	if src.expects {

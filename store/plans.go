@@ -189,7 +189,8 @@ func parentsFirst(tables []Table) []Table {
 	return out
 }
 
-// planTable puts a table's changed records into a plan by one statement an operation. The table is locked.
+// planTable puts a table's changed records into a plan by one statement an operation. The table is locked. The offset keeps the
+// planner from computing the fields twice, to look whether there are any and to keep them.
 func (s *Store) planTable(ctx context.Context, tx pgx.Tx, by core.Actor, plan string, t Table, position int, w Where, batches []int64) error {
 	args := []any{plan, t.ID, position}
 	cond := "true"
@@ -219,8 +220,8 @@ func (s *Store) planTable(ctx context.Context, tx pgx.Tx, by core.Actor, plan st
 			select $1, $2, x.id, x.remote_id, '` + op.name + `', $3::int, case when x.fight then 'left_out' else 'planned' end, case when x.fight then 'conflict' else '' end,
 				x.fields, x.version, x.title, $1 || '-' || x.id
 			from (select r._id as id, r._remote_id as remote_id, r._conflict is not null as fight, r._remote_version as version, ` + titleSQL(t) + ` as title,
-				` + op.fields + ` as fields from ` + dataTable(t) + ` r where ` + op.cond + ` and ` + cond + `) x
-			where x.fields is not null order by x.id`
+				` + op.fields + ` as fields from ` + dataTable(t) + ` r where ` + op.cond + ` and ` + cond + ` order by r._id offset 0) x
+			where x.fields is not null`
 		if _, err := tx.Exec(ctx, sql, append([]any{dynamic}, args...)...); err != nil {
 			return fmt.Errorf("plan %ss: %w", op.name, err)
 		}
@@ -254,9 +255,22 @@ func updateFields(t Table, keep string) string {
 	if cols == nil {
 		return "null::jsonb"
 	}
-	return `(select jsonb_object_agg(e.key, jsonb_build_array(e.value, ` + cellOf(cols, "r", "e.key::int") + `)) from jsonb_each(r._base) e
+	all := `(select jsonb_object_agg(e.key, jsonb_build_array(e.value, ` + cellOf(cols, "r", "e.key::int") + `)) from jsonb_each(r._base) e
 		where e.key in (` + strings.Join(list, ", ") + `) and ` + keep + `)`
+	if keep != "true" || len(cols) > mostSingle {
+		return all
+	}
+	// Most records have one edit, whose column is found sooner than its base is taken apart.
+	var single strings.Builder
+	for i, c := range cols {
+		single.WriteString(" when r._base ? " + list[i] + " and r._base - " + list[i] + " = '{}' then jsonb_build_object(" + list[i] +
+			", jsonb_build_array(r._base -> " + list[i] + ", " + canonicalExpr(c, "r") + "))")
+	}
+	return "(case" + single.String() + " else " + all + " end)"
 }
+
+// mostSingle is in how many columns a single edit is looked for one by one.
+const mostSingle = 40
 
 // PlanByID gives a plan with its counts. Codes: NotFound.
 func (s *Store) PlanByID(ctx context.Context, by core.Actor, snapshot, id string) (Plan, error) {

@@ -227,7 +227,11 @@ func (b *batchTxn) columnsIn(rows pgx.Rows) ([]core.Column, error) {
 // holds is a condition on a change ch and its record r: the cell still holds what the change left, and may be changed. The
 // conflict that a change settled can come back to a deleted record too.
 func (b *batchTxn) holds(cols []core.Column) string {
-	now := cellOf(cols, "r", "ch.col")
+	return b.holdsNow(cellOf(cols, "r", "ch.col"), cols)
+}
+
+// holdsNow is holds where the SQL of what the cell holds now is known.
+func (b *batchTxn) holdsNow(now string, cols []core.Column) string {
 	return now + ` = ` + translated(b.t, cols, "ch.col", "ch.after") + ` and (r._state in (0, 1) and ` + strings.ReplaceAll(writableSQL(cols), "e.col", "ch.col") +
 		` or r._state in (0, 1, 2) and ` + settledSQL + `)`
 }
@@ -280,7 +284,9 @@ func (b *batchTxn) undoInDeleted(ctx context.Context, id int64, was shape) (int6
 	return n, b.writeCells(ctx, was.cols, n)
 }
 
-// recordUndone puts into _changes what taking back the cells of a batch does to the records that meet a condition.
+// recordUndone puts into _changes what taking back the cells of a batch does to the records that meet a condition. The two laterals
+// are fenced by their offset, which the planner does not see through: each is computed once a cell instead of wherever it is named,
+// and what compares with it does not make the planner take a whole table for a few records.
 func (b *batchTxn) recordUndone(ctx context.Context, cols []core.Column, id int64, cond string) (int64, error) {
 	changes := companion(b.t, "_changes")
 	const wasClean = `(x.base is not null and ch.base_before is null)`
@@ -295,11 +301,11 @@ func (b *batchTxn) recordUndone(ctx context.Context, cols []core.Column, id int6
 		from `+changes+` ch
 		join `+dataTable(b.t)+` r on r._id = ch.row and `+cond+`
 		cross join lateral (select `+cellOf(cols, "r", "ch.col")+` as now, r._base -> ch.col::text as base, r._conflict -> ch.col::text as conflict,
-			`+translated(b.t, cols, "ch.col", "ch.before")+` as before) x
+			`+translated(b.t, cols, "ch.col", "ch.before")+` as before offset 0) x
 		cross join lateral (select `+settledSQL+` as settled,
 			case when `+settledSQL+` then x.before when `+wasClean+` then coalesce(x.conflict, x.base) else x.before end as after,
-			coalesce(x.base, x.now) as baseline) w
-		where ch.batch = $2 and ch.col <> 0 and `+b.holds(cols)+` and (w.after <> x.now or w.settled or x.base is not null and w.after = w.baseline)
+			coalesce(x.base, x.now) as baseline offset 0) w
+		where ch.batch = $2 and ch.col <> 0 and `+b.holdsNow("x.now", cols)+` and (w.after <> x.now or w.settled or x.base is not null and w.after = w.baseline)
 			and not exists (select 1 from `+changes+` mine where mine.batch = $1 and mine.row = ch.row and mine.col = ch.col)`, dynamic, b.id, id)
 	if err != nil {
 		return 0, fmt.Errorf("undo cells: %w", err)
