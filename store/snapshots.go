@@ -508,10 +508,14 @@ func (s *Store) DeleteSnapshot(ctx context.Context, by core.Actor, id string) er
 		if tag.RowsAffected() == 0 {
 			return core.Errorf(core.NotFound, "This snapshot is not here (any more).")
 		}
-		_, err = tx.Exec(ctx, "drop schema if exists "+ident(id)+" cascade")
+		_, err = tx.Exec(ctx, "set local lock_timeout = '"+dropLockTimeout+"'; drop schema if exists "+ident(id)+" cascade")
 		return err
 	})
 }
+
+// dropLockTimeout is how long the removal of a snapshot waits for a table. Postgres' own vacuum, which looks at a table as soon as it
+// is filled, gives way after deadlock_timeout, a second, so with a person's second the removal sometimes failed.
+const dropLockTimeout = "5s"
 
 // lockTable takes the table's lock: batches have one order, and versions are committed in it. It gives the version.
 func lockTable(ctx context.Context, tx pgx.Tx, t Table) (int64, error) {
