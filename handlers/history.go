@@ -47,8 +47,13 @@ func historyView(sn store.Snapshot, batches []store.Batch) views.HistoryView {
 		titles[t.ID] = t.Title
 	}
 	for _, b := range batches {
+		plan := ""
+		if b.Plan != "" {
+			plan = planAddress(sn.ID, b.Plan)
+		}
 		v.Batches = append(v.Batches, views.BatchLine{
-			ID: b.ID, Label: b.Label, Kind: b.Kind, Who: b.Who, Table: titles[b.Table], Address: "/snapshots/" + sn.ID + "/tables/" + b.Table,
+			Plan: plan,
+			ID:   b.ID, Label: b.Label, Kind: b.Kind, Who: b.Who, Table: titles[b.Table], Address: "/snapshots/" + sn.ID + "/tables/" + b.Table,
 			When: b.When, Cells: b.Cells, Records: b.Records, Suggested: b.Suggested, Undone: b.UndoneBy != 0, Undoable: b.Undoable,
 		})
 	}

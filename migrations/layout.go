@@ -9,11 +9,12 @@ import (
 )
 
 // Layout is the number of the newest layout of a snapshot's schema.
-const Layout = 2
+const Layout = 3
 
 // steps bring a schema from the layout of their place, counted from 1, to the next. A step that has been released stays as it is.
 var steps = [Layout - 1]func(ctx context.Context, tx pgx.Tx, schema string) error{
 	secondItem,
+	planOfBatch,
 }
 
 // CreateSchema makes a snapshot's schema with its companions in the newest layout: by the way that old ones take, so that
@@ -44,6 +45,11 @@ func execIn(ctx context.Context, tx pgx.Tx, schema, ddl string) error {
 func secondItem(ctx context.Context, tx pgx.Tx, schema string) error {
 	return execIn(ctx, tx, schema, `alter table $schema._publish_items drop constraint _publish_items_plan_table_id_record_key,
 		add unique (plan, table_id, record, op)`)
+}
+
+// planOfBatch lets an act of the history lead to the plan that it was part of.
+func planOfBatch(ctx context.Context, tx pgx.Tx, schema string) error {
+	return execIn(ctx, tx, schema, `alter table $schema._batches add column plan text`)
 }
 
 // layout1 is a snapshot's schema. (row, col) names a cell by record id and column number; col 0 is the record itself.

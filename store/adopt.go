@@ -33,7 +33,7 @@ func (s *Store) mergeTwins(ctx context.Context, by core.Actor, t Table, plan str
 				}
 				return b.dropTwins(ctx, twins)
 			}},
-			{takingOver, func(b *batchTxn) error { return b.mergePublished(ctx, plan) }},
+			{takingOver(plan), func(b *batchTxn) error { return b.mergePublished(ctx, plan) }},
 			{newBatch{Kind: "edit", Label: "Edits of records found again"}, func(b *batchTxn) error { return b.editOwn(ctx, twins) }},
 		}
 		for _, step := range steps {

@@ -41,7 +41,8 @@ type newBatch struct {
 	Kind   string
 	Label  string
 	Undoes int64
-	Into   int64 // a batch of an earlier transaction to go on with; 0 opens a new one
+	Plan   string // the plan whose publish it takes over, or ""
+	Into   int64  // a batch of an earlier transaction to go on with; 0 opens a new one
 	Hold   *hold
 	// Suggests: it proposes and changes no value, which those may do too who may only suggest.
 	Suggests bool
@@ -115,8 +116,8 @@ func (b *batchTxn) open(ctx context.Context, n newBatch) error {
 	if b.keep = n.Undoes != 0; b.keep {
 		undoes = &n.Undoes
 	}
-	err := b.tx.QueryRow(ctx, `insert into `+companion(b.t, "_batches")+` (table_id, person_id, who, kind, label, undoes)
-		values ($1, $2, $3, $4, $5, $6) returning id`, dynamic, b.t.ID, b.by.Person, b.by.Name, n.Kind, n.Label, undoes).Scan(&b.id)
+	err := b.tx.QueryRow(ctx, `insert into `+companion(b.t, "_batches")+` (table_id, person_id, who, kind, label, undoes, plan)
+		values ($1, $2, $3, $4, $5, $6, nullif($7, '')) returning id`, dynamic, b.t.ID, b.by.Person, b.by.Name, n.Kind, n.Label, undoes, n.Plan).Scan(&b.id)
 	if err != nil {
 		return fmt.Errorf("open batch: %w", err)
 	}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -14,11 +15,11 @@ import (
 func backTo(t *testing.T, k kettles, layout int) {
 	t.Helper()
 	undo := map[int]string{
-		1: `alter table $ drop constraint _publish_items_plan_table_id_record_op_key, add unique (plan, table_id, record)`,
+		1: `alter table $_publish_items drop constraint _publish_items_plan_table_id_record_op_key, add unique (plan, table_id, record)`,
+		2: `alter table $_batches drop column plan`,
 	}
 	for at := migrations.Layout - 1; at >= layout; at-- {
-		table := companion(k.t, "_publish_items")
-		if _, err := k.pool.Exec(t.Context(), replaceDollar(undo[at], table)); err != nil {
+		if _, err := k.pool.Exec(t.Context(), strings.ReplaceAll(undo[at], "$", ident(k.t.Schema)+".")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -26,11 +27,6 @@ func backTo(t *testing.T, k kettles, layout int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-func replaceDollar(sql, table string) string {
-	at := slices.Index([]byte(sql), '$')
-	return sql[:at] + table + sql[at+1:]
 }
 
 // schemaOf lists the constraints and indexes of a snapshot's schema.

@@ -42,11 +42,14 @@ func (s *Store) MergeOutcomes(ctx context.Context, by core.Actor, t Table, plan 
 	if len(twins) > 0 {
 		return s.mergeTwins(ctx, by, t, plan)
 	}
-	_, err = s.inBatch(ctx, by, t.Ref(), takingOver, func(b *batchTxn) error { return b.mergePublished(ctx, plan) })
+	_, err = s.inBatch(ctx, by, t.Ref(), takingOver(plan), func(b *batchTxn) error { return b.mergePublished(ctx, plan) })
 	return err
 }
 
-var takingOver = newBatch{Kind: "publish", Label: "Publish"}
+// takingOver is the batch of what a plan ("" is any) has published.
+func takingOver(plan string) newBatch {
+	return newBatch{Kind: "publish", Label: "Publish", Plan: plan}
+}
 
 func (b *batchTxn) mergePublished(ctx context.Context, plan string) error {
 	for _, merge := range []func(context.Context, string) error{b.mergeRecords, b.mergeCells, b.endFights, b.mergeReferences, b.mergeDeletes} {

@@ -293,18 +293,19 @@ func (s *Store) Acts(ctx context.Context, by core.Actor, snapshot string, before
 		return nil, err
 	}
 	rows, err := s.pool.Query(ctx, `with pieces as (select b.id, b.cells, b.records, case when b.kind = 'publish' and lag(b.kind) over w = b.kind
-				and lag(b.table_id) over w = b.table_id and lag(b.person_id) over w = b.person_id then 0 else 1 end as first
+				and lag(b.table_id) over w = b.table_id and lag(b.person_id) over w = b.person_id and lag(b.plan) over w is not distinct from b.plan then 0 else 1 end as first
 			from `+ident(snap.Schema, "_batches")+` b where b.cells > 0 or b.records > 0 or b.suggested > 0 window w as (order by b.id)),
 		acts as (select max(id) as id, sum(cells) as cells, sum(records) as records
 			from (select p.*, sum(first) over (order by id) as act from pieces p) p group by act)
-		select b.*, acts.cells::bigint, acts.records::bigint from (`+batchSelect(snap.Schema)+`) b join acts on acts.id = b.id
+		select b.*, acts.cells::bigint, acts.records::bigint, coalesce((select p.plan from `+ident(snap.Schema, "_batches")+` p where p.id = b.id), '')
+		from (`+batchSelect(snap.Schema)+`) b join acts on acts.id = b.id
 		where $1::bigint = 0 or b.id < $1 order by b.id desc limit $2`, dynamic, before, limit)
 	if err != nil {
 		return nil, fmt.Errorf("acts: %w", err)
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Batch, error) {
 		var b Batch
-		err := row.Scan(append(batchFields(&b), &b.Cells, &b.Records)...)
+		err := row.Scan(append(batchFields(&b), &b.Cells, &b.Records, &b.Plan)...)
 		b.Undoable = b.UndoneBy == 0 && undoable(b.Kind)
 		return b, err
 	})

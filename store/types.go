@@ -261,6 +261,7 @@ type Batch struct {
 	Records   int64
 	Suggested int64 // suggestions that it made
 	Undoes    int64 // the batch that this one undoes, or 0
+	Plan      string // in Acts: the plan whose publish it took over, or ""
 	UndoneBy  int64 // the batch that undid this one, or 0
 	Undoable  bool
 }

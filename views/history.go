@@ -17,6 +17,7 @@ type BatchLine struct {
 	Who       string
 	Table     string // title
 	Address   string // of the table
+	Plan      string // address of the receipts, of a publish
 	When      time.Time
 	Cells     int64
 	Records   int64
