@@ -111,3 +111,25 @@ func nullWords(v core.Value) string {
 	}
 	return ""
 }
+
+// mineWords names what keeping what stands here means, of a cell or (column 0) of the record as a whole.
+func (p RecordPanel) mineWords(column int) string {
+	switch {
+	case column != 0:
+		return "Keep mine"
+	case p.Row.State == core.Deleted:
+		return "Delete it all the same"
+	}
+	return "Create it again"
+}
+
+// theirsWords names what taking what the service has means.
+func (p RecordPanel) theirsWords(column int) string {
+	switch {
+	case column != 0:
+		return "Take theirs"
+	case p.Row.State == core.Deleted:
+		return "Keep it, as changed there"
+	}
+	return "Delete it here too"
+}
