@@ -49,7 +49,7 @@ var arrows = []arrow{
 }
 
 // onlyTests are packages that the program itself never imports.
-var onlyTests = []string{"connectors/connectortest", "internal/localdb/testdb", "internal/orgcheck", "internal/mail/mailtest"}
+var onlyTests = []string{"connectors/connectortest", "internal/localdb/testdb", "internal/orgcheck", "internal/mail/mailtest", "internal/auth/clerktest"}
 
 const module = "scratchpaper"
 

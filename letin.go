@@ -20,14 +20,40 @@ import (
 // else public ones and those that the operator names.
 func guardOf(cfg config.Config) httpx.Guard {
 	allowed, _ := config.Networks(cfg.AllowedAddresses) // Validate has looked at them
-	return httpx.Guard{AllowPrivate: cfg.SignIn == "", Allow: allowed}
+	return httpx.Guard{AllowPrivate: cfg.WayIn() == "", Allow: allowed}
 }
 
 // letIn says how people get in, as it is configured; without a word of it one person at this computer does.
 func (a *app) letIn(d *handlers.Deps) error {
-	if a.cfg.SignIn == "" {
+	if a.cfg.WayIn() == "" {
 		return nil
 	}
+	proxies, err := config.Networks(a.cfg.TrustedProxies)
+	if err != nil {
+		return err
+	}
+	d.AgentKeys = handlers.AgentKeys(a.store)
+	d.Config.Proxies, d.Config.Hosts = proxies, []string{a.cfg.BaseHost()}
+	if a.cfg.WayIn() == config.Clerk {
+		return a.letInByClerk(d)
+	}
+	return a.letInByPassword(d)
+}
+
+// letInByClerk lets in who has signed in at Clerk.
+func (a *app) letInByClerk(d *handlers.Deps) error {
+	k, err := handlers.NewClerk(a.store, auth.ClerkConfig{Publishable: a.cfg.ClerkPublishableKey, Secret: a.cfg.ClerkSecretKey, API: a.cfg.ClerkAPIURL, Frontend: a.cfg.ClerkFrontendURL,
+		Parties: []string{a.cfg.Base()}})
+	if err != nil {
+		return err
+	}
+	d.Clerk = &handlers.ClerkSignIn{Clerk: k, WebhookSecret: a.cfg.ClerkWebhookSecret, Base: a.cfg.Base()}
+	d.Identify = append(handlers.Programs(a.store, d.AgentKeys), k).Identify
+	return nil
+}
+
+// letInByPassword lets in who has an account here.
+func (a *app) letInByPassword(d *handlers.Deps) error {
 	in := &handlers.SignIn{
 		Passwords: auth.NewPasswords(a.cfg.PasswordMemory, a.cfg.PasswordRounds),
 		Cookie:    auth.SessionCookie{Secure: strings.HasPrefix(a.cfg.Base(), "https:")},
@@ -43,12 +69,7 @@ func (a *app) letIn(d *handlers.Deps) error {
 		a.later(sender.Stop)
 		in.Mail = sender.Send
 	}
-	proxies, err := config.Networks(a.cfg.TrustedProxies)
-	if err != nil {
-		return err
-	}
-	d.SignIn, d.Config.Proxies, d.Config.Hosts = in, proxies, []string{a.cfg.BaseHost()}
-	d.AgentKeys = handlers.AgentKeys(a.store)
+	d.SignIn = in
 	d.Identify = append(handlers.Programs(a.store, d.AgentKeys), auth.Session{Cookie: in.Cookie, Find: a.store.SessionActor}).Identify
 	return nil
 }
@@ -56,7 +77,7 @@ func (a *app) letIn(d *handlers.Deps) error {
 // printSetUp prints the link that makes the first account, while there is none. It goes to the person who started the program, never into
 // the log.
 func (a *app) printSetUp(ctx context.Context) error {
-	if a.cfg.SignIn == "" {
+	if a.cfg.WayIn() != config.Passwords {
 		return nil
 	}
 	secret, hash := auth.NewSecret("")

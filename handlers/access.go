@@ -14,7 +14,7 @@ import (
 // their operations. An address that is in none of them stops the start.
 var pageAccess = map[core.Act][]string{
 	core.Open: {
-		"GET /static/:version/*", "GET /healthz", "GET /readyz", "GET /metrics", "GET /dev/run", "GET /sign-in", "POST /sign-in", "GET /setup", "POST /setup", "GET /invitation",
+		"GET /static/:version/*", "GET /healthz", "GET /readyz", "GET /metrics", "GET /dev/run", "GET /sign-in", "POST /sign-in", "GET /sign-up", "POST /webhooks/clerk", "GET /setup", "POST /setup", "GET /invitation",
 		"POST /invitation", "POST /invitation/join", "GET /forgot", "POST /forgot", "GET /reset", "POST /reset",
 	},
 	core.Look: {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"scratchpaper/internal/auth"
 	"scratchpaper/internal/core"
 )
 
@@ -98,7 +99,7 @@ func (s *Server) logRequest(c echo.Context, err error, took time.Duration) {
 func (s *Server) protected(next echo.HandlerFunc) echo.HandlerFunc {
 	crossOrigin := http.NewCrossOriginProtection()
 	return func(c echo.Context) error {
-		setHeaders(c.Response().Header())
+		setHeaders(c.Response().Header(), s.policyOf(c))
 		if !s.knowsHost(c.Request().Host) {
 			return core.Errorf(core.Forbidden, "This app does not answer under the name %q.", c.Request().Host)
 		}
@@ -112,8 +113,8 @@ func (s *Server) protected(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-func setHeaders(h http.Header) {
-	h.Set("Content-Security-Policy", contentPolicy)
+func setHeaders(h http.Header, policy string) {
+	h.Set("Content-Security-Policy", policy)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("Referrer-Policy", "same-origin")
@@ -168,6 +169,9 @@ func (s *Server) identified(next echo.HandlerFunc) echo.HandlerFunc {
 		act, routed := s.actOf(c)
 		if act == core.Open {
 			return next(c)
+		}
+		if s.takeHandshake(c) {
+			return c.Redirect(http.StatusTemporaryRedirect, auth.WithoutHandshake(c.Request().URL))
 		}
 		by, err := s.identify(c.Request())
 		if err != nil {

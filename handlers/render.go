@@ -74,7 +74,7 @@ func (s *Server) page(c echo.Context, title, nav string) (views.Page, error) {
 
 // accountPart says who has signed in, and where else they can go.
 func (s *Server) accountPart(c echo.Context, p *views.Page) error {
-	if s.signIn == nil {
+	if s.signIn == nil && s.clerk == nil {
 		return nil
 	}
 	by := actor(c)
@@ -82,11 +82,14 @@ func (s *Server) accountPart(c echo.Context, p *views.Page) error {
 	if err != nil {
 		return err
 	}
-	p.Account = &views.AccountMenu{Name: by.Name, Admin: by.Role >= core.Admin}
+	p.Account = &views.AccountMenu{Name: by.Name, Admin: by.Role >= core.Admin, Elsewhere: s.clerk != nil}
 	for _, o := range orgs {
 		if o.ID == by.Org {
 			p.OrgName = o.Name
 			continue
+		}
+		if s.clerk != nil {
+			continue // which one they are in is chosen at Clerk
 		}
 		p.Account.Organizations = append(p.Account.Organizations, views.Choice{Value: o.ID, Text: o.Name})
 	}
@@ -106,7 +109,7 @@ func (s *Server) framePage(c echo.Context, title string) views.Page {
 	return views.Page{
 		Title: title, Theme: themeOf(c), Org: by.Org, Person: by.Person, Name: by.Name,
 		Session: by.Person + ":" + by.Org + ":" + s.assets.version, Assets: s.assets.base(), Path: c.Request().URL.RequestURI(),
-		Dev: s.config.Dev,
+		Dev: s.config.Dev, Clerk: s.clerkView(""),
 	}
 }
 

@@ -56,6 +56,8 @@ type Deps struct {
 	Identify func(r *http.Request) (core.Actor, error)
 	// SignIn is how people get in by accounts that are kept here; nil where there are none.
 	SignIn *SignIn
+	// Clerk is how people get in at Clerk; nil where they do not.
+	Clerk *ClerkSignIn
 	// AgentKeys are those of agents' tokens; nil takes them from the store.
 	AgentKeys auth.Keys
 	// Ready says in a sentence what is not up, beside the database; nil is nothing.
@@ -77,6 +79,7 @@ type Server struct {
 	sample     func(ctx context.Context) (store.NewConnection, error)
 	identify   func(r *http.Request) (core.Actor, error)
 	signIn     *SignIn
+	clerk      *ClerkSignIn
 	agentKeys  auth.Keys
 	aside      sync.WaitGroup // what goes on behind a request
 	ready      func(ctx context.Context) error
@@ -92,7 +95,7 @@ type Server struct {
 func New(d Deps) *Server {
 	s := &Server{
 		store: d.Store, hub: d.Hub, connectors: d.Connectors, dial: d.Dial, settings: d.Settings, sample: d.Sample, identify: d.Identify, ready: d.Ready, signIn: d.SignIn,
-		agentKeys: d.AgentKeys, log: d.Log, metrics: d.Metrics, config: d.Config, assets: newAssets(d.Assets),
+		clerk: d.Clerk, agentKeys: d.AgentKeys, log: d.Log, metrics: d.Metrics, config: d.Config, assets: newAssets(d.Assets),
 	}
 	if s.log == nil {
 		s.log = slog.Default()

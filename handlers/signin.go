@@ -38,9 +38,11 @@ var (
 
 // signInRoutes lists the addresses of getting in, of one's own account, and of the members. Without accounts here they are not there.
 func (s *Server) signInRoutes(e *echo.Echo) {
-	e.GET("/sign-in", s.withAccounts(s.showSignIn))
+	e.GET("/sign-in", s.signInPage)
+	e.GET("/sign-up", s.signUpPage)
 	e.POST("/sign-in", s.withAccounts(s.enter))
-	e.POST("/sign-out", s.withAccounts(s.signOut))
+	e.POST("/sign-out", s.leave)
+	e.POST("/webhooks/clerk", s.clerkHook)
 	e.GET("/setup", s.withAccounts(s.showSetUp))
 	e.POST("/setup", s.withAccounts(s.setUp))
 	e.GET("/invitation", s.withAccounts(s.showInvitation))
@@ -71,6 +73,9 @@ func (s *Server) signInRoutes(e *echo.Echo) {
 // withAccounts answers only where accounts are kept here.
 func (s *Server) withAccounts(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
+		if s.clerk != nil {
+			return core.Errorf(core.NotFound, "Accounts and members are kept at Clerk, where people sign in.")
+		}
 		if s.signIn == nil {
 			return core.Errorf(core.NotFound, "Nobody signs in here: the app serves one person at this computer. SIGN_IN turns accounts on.")
 		}
@@ -81,6 +86,9 @@ func (s *Server) withAccounts(next echo.HandlerFunc) echo.HandlerFunc {
 // askToSignIn sends a browser without a session to the sign-in page, from where it comes back. ok is false where the error is the answer: to
 // programs, and to scripts of a page, which would take the sign-in page for what they asked for.
 func (s *Server) askToSignIn(c echo.Context) (ok bool, err error) {
+	if s.clerk != nil {
+		return s.askAtClerk(c)
+	}
 	if s.signIn == nil {
 		return false, nil
 	}
@@ -92,7 +100,7 @@ func (s *Server) askToSignIn(c echo.Context) (ok bool, err error) {
 		}
 		c.Response().Header().Set("HX-Redirect", signInAddress(back))
 		return true, c.NoContent(http.StatusUnauthorized)
-	case wantsPage(c) && slices.Contains([]string{"", "document"}, c.Request().Header.Get("Sec-Fetch-Dest")):
+	case wantsDocument(c):
 		back := "/"
 		if c.Request().Method == http.MethodGet {
 			back = c.Request().URL.RequestURI()
@@ -101,6 +109,11 @@ func (s *Server) askToSignIn(c echo.Context) (ok bool, err error) {
 	}
 	c.Response().Header().Set("WWW-Authenticate", "Bearer")
 	return false, nil
+}
+
+// wantsDocument says whether a page is asked for to be shown as one, and not by a script.
+func wantsDocument(c echo.Context) bool {
+	return wantsPage(c) && slices.Contains([]string{"", "document"}, c.Request().Header.Get("Sec-Fetch-Dest"))
 }
 
 func signInAddress(back string) string {

@@ -65,4 +65,5 @@ type AccountMenu struct {
 	Name          string
 	Organizations []Choice // id and name
 	Admin         bool
+	Elsewhere     bool // account and members are kept at a service
 }

@@ -21,6 +21,7 @@ type Page struct {
 	Jobs      JobsNow        // what is running
 	Org       string         // organization id
 	OrgName   string         // its name; "" where nobody signs in
+	Clerk     *ClerkView     // where people sign in at Clerk; else nil
 	Account   *AccountMenu   // who has signed in; nil where nobody does
 	Person    string         // person id
 	Name      string         // person, as shown

@@ -10,8 +10,19 @@ import (
 	"scratchpaper/internal/core"
 )
 
-// Passwords is the SIGN_IN of accounts that are kept here.
-const Passwords = "passwords"
+// The ways in: accounts that are kept here, and Clerk.
+const (
+	Passwords = "passwords"
+	Clerk     = "clerk"
+)
+
+// WayIn gives how people sign in; "" is nobody does.
+func (c Config) WayIn() string {
+	if c.SignIn == "" && c.ClerkSecretKey != "" {
+		return Clerk
+	}
+	return c.SignIn
+}
 
 func (c Config) loopback() bool { return isLoopback(c.Host) }
 
@@ -57,13 +68,19 @@ func Networks(list []string) ([]netip.Prefix, error) {
 func (c Config) validateAccess() error {
 	u, err := url.Parse(c.BaseURL)
 	switch {
-	case c.SignIn != "" && c.SignIn != Passwords:
-		return core.Errorf(core.Invalid, "SIGN_IN takes passwords, or nothing.")
+	case c.SignIn != "" && c.SignIn != Passwords && c.SignIn != Clerk:
+		return core.Errorf(core.Invalid, "SIGN_IN takes passwords, clerk, or nothing.")
+	case (c.ClerkPublishableKey == "") != (c.ClerkSecretKey == ""):
+		return core.Errorf(core.Invalid, "CLERK_PUBLISHABLE_KEY and CLERK_SECRET_KEY belong together: set both, or none.")
+	case c.SignIn == Clerk && c.ClerkSecretKey == "":
+		return core.Errorf(core.Invalid, "SIGN_IN is clerk, which needs CLERK_PUBLISHABLE_KEY and CLERK_SECRET_KEY.")
+	case c.SignIn == Passwords && c.ClerkSecretKey != "":
+		return core.Errorf(core.Invalid, "SIGN_IN is passwords, and there are keys of Clerk: people sign in by one of them. Leave the other out.")
 	case c.BaseURL != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil):
 		return core.Errorf(core.Invalid, "BASE_URL takes an address such as https://scratchpaper.example.org, without anything behind the host and port.")
-	case c.BaseURL != "" && c.SignIn == "" && !isLoopback(u.Hostname()):
+	case c.BaseURL != "" && c.WayIn() == "" && !isLoopback(u.Hostname()):
 		return core.Errorf(core.Invalid, "BASE_URL leads here from elsewhere, but nobody has to sign in. Set SIGN_IN to passwords, or leave BASE_URL out.")
-	case c.SignIn != "" && c.BaseURL == "" && !c.loopback():
+	case c.WayIn() != "" && c.BaseURL == "" && !c.loopback():
 		return core.Errorf(core.Invalid, "With SIGN_IN and HOST %s the app has to know where people open it: set BASE_URL, as in https://scratchpaper.example.org.", c.Host)
 	case c.BaseURL != "" && u.Scheme == "http" && !isLoopback(u.Hostname()):
 		return core.Errorf(core.Invalid, "BASE_URL is %s: passwords and sessions would travel readably. Put a proxy with TLS in front, and name its https address.", c.BaseURL)

@@ -23,8 +23,18 @@ type Config struct {
 	Host string `env:"HOST" envDefault:"127.0.0.1"`
 	// BASE_URL is where people open the app, as in https://scratchpaper.example.org. Empty: http, HOST and PORT.
 	BaseURL string `env:"BASE_URL"`
-	// SIGN_IN is passwords, for accounts kept here. Empty: one person on a loopback address, without a sign-in.
+	// SIGN_IN is passwords, for accounts kept here, or clerk. Empty: Clerk with its keys, else one person on a loopback address.
 	SignIn string `env:"SIGN_IN"`
+	// CLERK_PUBLISHABLE_KEY and CLERK_SECRET_KEY are those of an application at Clerk. Empty: people do not sign in there.
+	ClerkPublishableKey string `env:"CLERK_PUBLISHABLE_KEY"`
+	// CLERK_SECRET_KEY is the other of the two.
+	ClerkSecretKey string `env:"CLERK_SECRET_KEY"`
+	// CLERK_WEBHOOK_SECRET is the signing secret of the webhooks to /webhooks/clerk. Empty: none are taken.
+	ClerkWebhookSecret string `env:"CLERK_WEBHOOK_SECRET"`
+	// CLERK_API_URL is the address of Clerk's Backend API. Empty: Clerk's own.
+	ClerkAPIURL string `env:"CLERK_API_URL"`
+	// CLERK_FRONTEND_URL is the address of Clerk's Frontend API, where a proxy is in front of it. Empty: as the publishable key says.
+	ClerkFrontendURL string `env:"CLERK_FRONTEND_URL"`
 	// TRUSTED_PROXIES are the networks (CIDR, with commas) whose X-Forwarded-For says where a request comes from. Empty: none.
 	TrustedProxies []string `env:"TRUSTED_PROXIES"`
 	// SESSION_LIFETIME is how long a sign-in lasts at most.
@@ -154,7 +164,7 @@ func (c Config) Validate() error {
 	switch {
 	case c.Port < 0 || c.Port > 65535:
 		return core.Errorf(core.Invalid, "PORT takes a number from 0 to 65535.")
-	case !c.loopback() && c.SignIn == "":
+	case !c.loopback() && c.WayIn() == "":
 		return core.Errorf(core.Invalid, "HOST is %s, but nobody has to sign in, so the app listens on a loopback address only: set HOST to 127.0.0.1, or SIGN_IN to passwords.", c.Host)
 	case c.LogFormat != "text" && c.LogFormat != "json":
 		return core.Errorf(core.Invalid, "LOG_FORMAT takes text or json.")

@@ -44,7 +44,7 @@ func TestWrongSettingsStopTheStartWithASentence(t *testing.T) {
 	for setting, want := range map[string]string{"PORT=99999": "PORT", "HOST=0.0.0.0": "HOST", "LOG_LEVEL=loud": "LOG_LEVEL", "WORKERS=none": "WORKERS takes a number", "LEASE=long": "LEASE takes a time", "DEV=perhaps": "DEV takes true or false", "DATA_DIR=here": "DATA_DIR",
 		"POSTGRES_BINARIES=bin": "POSTGRES_BINARIES", "SAMPLE_DATABASE_URL=postgres://x": "SAMPLE_DATABASE_URL", "DATABASE_CONNECTIONS=1000": "DATABASE_CONNECTIONS",
 		"LOG_FORMAT=xml": "LOG_FORMAT", "PORT=web": "PORT takes a number", "LEASE=1ms": "LEASE", "WORKERS=0": "WORKERS", "BULK_CELLS=0": "BULK_CELLS", "BULK_CELLS=many": "BULK_CELLS takes a number",
-		"SIGN_IN=everybody": "SIGN_IN", "BASE_URL=https://example.org": "SIGN_IN", "BASE_URL=example.org": "BASE_URL", "SMTP_URL=smtp://localhost": "MAIL_FROM",
+		"SIGN_IN=everybody": "SIGN_IN", "SIGN_IN=clerk": "CLERK_SECRET_KEY", "CLERK_SECRET_KEY=sk_x": "CLERK_PUBLISHABLE_KEY", "BASE_URL=https://example.org": "SIGN_IN", "BASE_URL=example.org": "BASE_URL", "SMTP_URL=smtp://localhost": "MAIL_FROM",
 		"SESSION_IDLE=1s": "SESSION_IDLE", "PASSWORD_MEMORY=1": "PASSWORD_MEMORY", "PASSWORD_ROUNDS=0": "PASSWORD_ROUNDS", "TRUSTED_PROXIES=proxy": "TRUSTED_PROXIES: proxy",
 		"ALLOWED_ADDRESSES=10.0.0.0/99": "ALLOWED_ADDRESSES"} {
 		_, err := Load([]string{setting})
