@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -51,7 +52,8 @@ type importing struct {
 	zone  *time.Location
 	st    importState
 	table store.Table
-	size  int // records of the next page
+	size  int       // records of the next page
+	since time.Time // when the page before was in
 }
 
 // importFile reads an upload into its table, a page a transaction. A value that does not fit its column stays null and is
@@ -170,16 +172,30 @@ func (im *importing) mayGoOn() error {
 	return context.Cause(im.ctx)
 }
 
+// fill brings the file in page by page. While one is brought in, the next is read.
 func (im *importing) fill(r *csvfile.Reader) error {
 	if err := im.skip(r); err != nil {
 		return err
 	}
+	im.since = time.Now()
+	page := im.page(r, im.st, im.size)
 	for {
 		if err := im.Step(); err != nil {
 			return err
 		}
-		more, err := im.page(r)
-		if err != nil || !more {
+		if page.err != nil {
+			return page.err
+		}
+		next := make(chan importPage, 1)
+		if page.more {
+			go func(st importState, size int) { next <- im.page(r, st, size) }(page.after, im.size)
+		}
+		err := im.merge(page)
+		if !page.more {
+			return err
+		}
+		page = <-next // also after a failure: the file is closed behind us
+		if err != nil {
 			return err
 		}
 	}
@@ -200,23 +216,37 @@ func (im *importing) skip(r *csvfile.Reader) error {
 	return nil
 }
 
-// page brings the next records in; more is false after the last.
-func (im *importing) page(r *csvfile.Reader) (more bool, err error) {
-	next := im.st
-	next.First = slices.Clone(im.st.First)
-	var records []store.RemoteRecord
-	began := time.Now()
-	for len(records) < im.size {
+// importPage is a part of the file.
+type importPage struct {
+	records []store.RemoteRecord
+	after   importState // with these records in
+	more    bool        // the file goes on
+	err     error
+}
+
+// page reads the next records, at most size, which follow those of st.
+func (im *importing) page(r *csvfile.Reader, st importState, size int) (p importPage) {
+	defer func() {
+		if fault := recover(); fault != nil { // it takes down this job only
+			p.err = fmt.Errorf("panic: %v\n%s", fault, debug.Stack())
+		}
+	}()
+	p.after, p.more = st, true
+	p.after.First = slices.Clone(st.First)
+	for len(p.records) < size {
 		rec, err := r.Read()
 		if errors.Is(err, io.EOF) {
-			return false, im.merge(records, next, began)
+			p.more = false
+			break
 		}
 		if err != nil {
-			return false, err
+			p.err = err
+			return p
 		}
-		records = append(records, store.RemoteRecord{Values: im.values(rec, &next)})
+		p.records = append(p.records, store.RemoteRecord{Values: im.values(rec, &p.after)})
 	}
-	return true, im.merge(records, next, began)
+	p.after.Records += int64(len(p.records))
+	return p
 }
 
 // values reads a record; what does not fit is noted in st and stays null.
@@ -260,12 +290,12 @@ func (im *importing) value(c core.Column, f csvfile.Field, opts csvfile.ValueOpt
 	return core.CheckValue(c, core.TextValue(text))
 }
 
-func (im *importing) merge(records []store.RemoteRecord, next importState, began time.Time) error {
-	if len(records) == 0 {
+func (im *importing) merge(p importPage) error {
+	if len(p.records) == 0 {
 		return nil
 	}
-	next.Records += int64(len(records))
-	m := store.PageMerge{Table: im.table, Columns: im.table.Columns, Records: records, First: true, Label: "Import of " + im.args.File, Into: im.st.Batch}
+	next := p.after
+	m := store.PageMerge{Table: im.table, Columns: im.table.Columns, Records: p.records, First: true, Label: "Import of " + im.args.File, Into: im.st.Batch}
 	m.Checkpoint = func(c store.MergeCounts) any {
 		next.Batch = c.Batch
 		return next
@@ -276,10 +306,11 @@ func (im *importing) merge(records []store.RemoteRecord, next importState, began
 	}
 	im.o.Fault("import.page")
 	im.st = next
-	im.size = fitted(im.size, len(records), counts.Held)
+	im.size = fitted(im.size, len(p.records), counts.Held)
 	im.note(func(p *store.Progress) {
-		p.Rate = smooth(p.Rate, float64(len(records))/max(time.Since(began).Seconds(), 0.001))
+		p.Rate = smooth(p.Rate, float64(len(m.Records))/max(time.Since(im.since).Seconds(), 0.001))
 	})
+	im.since = time.Now()
 	im.progress(false)
 	return nil
 }
