@@ -56,12 +56,13 @@ func candidates(t Table) string {
 	return `(select n.id, r._remote_version as version, r._remote_id as remote_id, r._base as base, case when r._id is null then 'gone'
 			when n.op = 'create' and r._remote_id is not null then 'created already'
 			when n.op = 'create' and r._state <> 1 then 'gone'
+			when n.op = 'update' and n.remote_id is null and ` + createdIn("n", items, "c.state = 'left_out'") + ` then 'created already'
 			when n.op = 'delete' and r._state <> 2 then 'changed'
 			when r._conflict is not null then 'conflict' end as why
-		from (select i.id, i.record, i.op from ` + items + ` i where i.plan = $1 and i.table_id = $2 and i.op = $3 and i.state = 'planned'
+		from (select i.id, i.record, i.op, i.plan, i.table_id, i.remote_id from ` + items + ` i where i.plan = $1 and i.table_id = $2 and i.op = $3 and i.state = 'planned'
 			and not (` + waitsForReference(t) + `) and not (i.op = 'create' and exists (select 1 from ` + items + ` o where o.record = i.record and o.op = 'create' and o.id <> i.id
 				and o.state in ('sending', 'published', 'unknown') and not o.ended))
-			and not (i.op = 'update' and i.remote_id is null and ` + createdIn("i", items) + ` and not ` + createdIn("i", items, "c.state = 'published'", "c.merged") + `)
+			and not (i.op = 'update' and i.remote_id is null and ` + createdIn("i", items) + ` and not ` + createdIn("i", items, "(c.state = 'published' and c.merged or c.state = 'left_out')") + `)
 			and ($5::int = 0 or i.position = $5)
 			order by i.id limit $4 for update) n
 		left join ` + dataTable(t) + ` r on r._id = n.record) n`

@@ -259,10 +259,10 @@ type Batch struct {
 	Label     string
 	Cells     int64
 	Records   int64
-	Suggested int64 // suggestions that it made
-	Undoes    int64 // the batch that this one undoes, or 0
+	Suggested int64  // suggestions that it made
+	Undoes    int64  // the batch that this one undoes, or 0
 	Plan      string // in Acts: the plan whose publish it took over, or ""
-	UndoneBy  int64 // the batch that undid this one, or 0
+	UndoneBy  int64  // the batch that undid this one, or 0
 	Undoable  bool
 }
 

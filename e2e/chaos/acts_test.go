@@ -39,7 +39,7 @@ func batchOf(answer object) int64 {
 
 // acts are what people do to a table. Each makes a request and, once that is answered, says what it did to the model.
 func (w *world) acts() []func(c *client, t remoteTable) func() []done {
-	return []func(c *client, t remoteTable) func() []done{w.editSome, w.editSome, w.editSome, w.createSome, w.deleteSome, w.suggestSome, w.acceptSome, w.acceptSome, w.rejectSome, w.undoOne, w.undoOne}
+	return []func(c *client, t remoteTable) func() []done{w.editSome, w.editSome, w.editSome, w.createSome, w.createCircle, w.deleteSome, w.suggestSome, w.acceptSome, w.acceptSome, w.rejectSome, w.undoOne, w.undoOne}
 }
 
 // cellsOf chooses cells of records that can be edited, without those that have an open suggestion where free, and gives them
@@ -119,6 +119,8 @@ func (w *world) createSome(c *client, t remoteTable) func() []done {
 			r.cells[col.name] = w.value(col)
 		}
 		switch t.name {
+		case "authors":
+			r.cells["mentor"] = "null"
 		case "books":
 			r.cells["author"] = w.someAuthor()
 		case "codes":
@@ -132,7 +134,7 @@ func (w *world) createSome(c *client, t remoteTable) func() []done {
 		for col, v := range r.cells {
 			if v != "null" {
 				values[col] = apiValue(v)
-				if col == "author" {
+				if isReference(col) {
 					values[col] = plain(v)
 				}
 			}
@@ -155,6 +157,51 @@ func (w *world) createSome(c *client, t remoteTable) func() []done {
 				a.created = append(a.created, r.id)
 			}
 			w.model.acts = append(w.model.acts, a)
+		}}}
+	}
+}
+
+// createCircle makes authors of whom each is the next one's mentor, and sometimes one who is their own.
+func (w *world) createCircle(c *client, _ remoteTable) func() []done {
+	t := remoteTables[0]
+	var creates []object
+	var made []*record
+	for range 1 + w.rand.IntN(3) {
+		r := &record{table: t.name, state: "created", cells: row{"id": "null", "mentor": "null"}, base: row{}}
+		values := object{}
+		for _, col := range t.columns {
+			r.cells[col.name] = w.value(col)
+			values[col.name] = apiValue(r.cells[col.name])
+		}
+		made, creates = append(made, r), append(creates, object{"op": "create", "values": values})
+	}
+	return func() []done {
+		answer := w.changes(c, t, "edit", creates)
+		ids, _ := field(answer, "created").([]any)
+		if len(ids) != len(made) {
+			c.note("%d authors were asked for and %d made: %v", len(made), len(ids), answer)
+			return nil
+		}
+		var sets []object
+		var cells []suggestion
+		for i := range made {
+			id, _ := ids[i].(json.Number).Int64()
+			next, _ := ids[(i+1)%len(ids)].(json.Number).Int64()
+			cells = append(cells, suggestion{table: t.name, record: id, col: "mentor", before: "null", after: "~" + idOf(next)})
+			sets = append(sets, object{"op": "set", "record": id, "values": object{"mentor": "~" + idOf(next)}})
+		}
+		second := w.changes(c, t, "edit", sets)
+		return []done{{batchOf(answer), fmt.Sprint("create ", ids), func() {
+			a := &act{batch: text(answer, "batch"), table: t.name}
+			for i, r := range made {
+				r.id, _ = ids[i].(json.Number).Int64()
+				w.model.records[r.id] = r
+				a.created = append(a.created, r.id)
+			}
+			w.model.acts = append(w.model.acts, a)
+		}}, {batchOf(second), fmt.Sprint("mentors ", cells), func() {
+			w.report.did("circles of new records")
+			w.model.edit(&act{batch: text(second, "batch"), table: t.name, cells: w.alive(cells)})
 		}}}
 	}
 }

@@ -156,7 +156,7 @@ var (
 	importPoints  = []string{"import.page", "import.complete", "import.ended", "import.dropped", "snapshot.commit", "snapshot.committed", "job.take.committed"}
 	takePoints    = []string{"snapshot.commit", "snapshot.committed", "download.ask", "download.read", "download.commit", "download.committed", "download.merged", "download.end.commit", "download.end.committed", "download.ended"}
 	refreshPoints = []string{"refresh.start.committed", "refresh.ask", "refresh.versions", "refresh.look", "refresh.looked", "refresh.commit", "refresh.committed", "refresh.removed", "download.end.commit", "download.end.committed"}
-	publishPoints = []string{"publish.start.commit", "publish.start.committed", "publish.taken", "publish.claim", "publish.claim.commit", "publish.claim.committed", "publish.sending", "publish.look", "publish.looked",
+	publishPoints = []string{"publish.start.commit", "publish.start.committed", "publish.taken", "publish.circles", "publish.circles.commit", "publish.circles.committed", "publish.order.committed", "publish.claim", "publish.claim.commit", "publish.claim.committed", "publish.sending", "publish.look", "publish.looked",
 		"publish.reserve", "publish.reserved", "publish.leave.commit", "publish.leave.committed", "publish.leaving", "publish.acted", "publish.outcome.commit", "publish.outcome.committed", "publish.outcome",
 		"publish.commit", "publish.committed", "publish.merged", "publish.unknown.committed", "publish.recognise", "publish.judged", "publish.settled", "publish.end.commit", "publish.end.committed"}
 	revertPoints = []string{"revert.commit", "revert.committed"}

@@ -56,6 +56,20 @@ type item struct {
 	reason string
 	remote string
 	change change
+
+	completing string // of a create: the state of the update that completes it, or ""
+}
+
+// completed puts a create and the update that completes it together, whichever comes first.
+func completed(a, b item) item {
+	if a.op == "update" {
+		a, b = b, a
+	}
+	a.completing = b.state
+	if b.state == "published" {
+		maps.Copy(a.change.fields, b.change.fields)
+	}
+	return a
 }
 
 func (w *world) items(plan string) map[int64]item {
@@ -68,13 +82,16 @@ func (w *world) items(plan string) map[int64]item {
 				reason: text(raw, "reason"), remote: text(raw, "remote_id"), change: change{text(raw, "op"), row{}, row{}}}
 			for col, f := range field(raw, "fields").(object) {
 				base, value := canonical(field(f, "base")), canonical(field(f, "value"))
-				if col == "author" {
+				if isReference(col) {
 					base, value = plain(base), plain(value)
 				}
 				it.change.fields[col] = value
 				if it.op == "update" {
 					it.change.base[col] = base
 				}
+			}
+			if first, ok := out[it.record]; ok { // a create and the update that completes it
+				it = completed(first, it)
 			}
 			out[it.record] = it
 		}
@@ -88,18 +105,22 @@ func (w *world) items(plan string) map[int64]item {
 
 // mend takes references to records away that were made and undone.
 func (w *world) mend() {
+	w.mendColumn(remoteTables[0], "mentor")
+	w.mendColumn(remoteTables[1], "author")
+}
+
+func (w *world) mendColumn(t remoteTable, col string) {
 	var changes []object
 	var cells []suggestion
-	for _, r := range w.model.of("books", "existing", "created") {
-		if a := r.cells["author"]; strings.HasPrefix(a, "~") && !w.isCreated(a) {
-			cells = append(cells, suggestion{table: "books", record: r.id, col: "author", before: a, after: "null"})
-			changes = append(changes, object{"op": "set", "record": r.id, "values": object{"author": nil}})
+	for _, r := range w.model.of(t.name, "existing", "created") {
+		if a := r.cells[col]; strings.HasPrefix(a, "~") && !w.isCreated(a) {
+			cells = append(cells, suggestion{table: t.name, record: r.id, col: col, before: a, after: "null"})
+			changes = append(changes, object{"op": "set", "record": r.id, "values": object{col: nil}})
 		}
 	}
 	if len(cells) == 0 {
 		return
 	}
-	t := remoteTables[1]
 	w.both([]func() []done{func() []done {
 		answer := w.changes(w.api[0], t, "edit", changes)
 		return []done{{batchOf(answer), "mend", func() { w.model.edit(&act{batch: text(answer, "batch"), table: t.name, cells: cells}) }}}
@@ -363,7 +384,8 @@ func (w *world) finish(plan string, deletes bool) map[int64]item {
 	for range 6 {
 		got := w.items(plan)
 		if !slices.ContainsFunc(slices.Collect(maps.Values(got)), func(it item) bool {
-			return it.state == "sending" || it.state == "unknown" || it.state == "planned" && (it.op != "delete" || deletes)
+			open := []string{"sending", "unknown", "planned"}
+			return slices.Contains(open, it.state) && (it.state != "planned" || it.op != "delete" || deletes) || slices.Contains(open, it.completing)
 		}) {
 			return got
 		}
@@ -387,6 +409,11 @@ func (w *world) outcomes(began *model, shown, got map[int64]item, unticked map[i
 	for _, a := range theirs {
 		if a.took {
 			met[a.table+" "+a.remote] = a
+		}
+	}
+	for id := range shown { // first, since records refer to each other
+		if it := got[id]; it.op == "create" && it.state == "published" {
+			w.model.records[id].remote = it.remote
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(shown)) {
@@ -417,6 +444,9 @@ func (w *world) unexpected(it, was item, a *theirAct, unticked, deletes, twice b
 	touched := a != nil && (a.op == "delete" || it.op == "delete" || was.change.fields[a.col] != "")
 	switch it.state {
 	case "published":
+		if it.completing != "" && it.completing != "published" && !twice {
+			return "it was created and not completed"
+		}
 		if unticked && !twice {
 			return "it was unticked and is published"
 		}
@@ -702,7 +732,7 @@ func (w *world) rest() {
 }
 
 func restValue(col, base string) any {
-	if col == "author" && base != "null" {
+	if isReference(col) && base != "null" {
 		return plain(base)
 	}
 	return apiValue(base)

@@ -173,7 +173,7 @@ func shownOf(it any) shown {
 	for col, v := range field(it, "values").(object) {
 		switch col {
 		case "touched":
-		case "author": // a reference is a text here and a number there
+		case "author", "mentor":
 			s.cells[col] = plain(canonical(v))
 		default:
 			s.cells[col] = canonical(v)
@@ -181,7 +181,7 @@ func shownOf(it any) shown {
 	}
 	for col, v := range field(it, "edits").(object) {
 		s.base[col] = canonical(field(v, "base"))
-		if col == "author" {
+		if isReference(col) {
 			s.base[col] = plain(s.base[col])
 		}
 	}
