@@ -212,10 +212,10 @@ func dialectFields(d csvfile.Dialect) []views.Field {
 		header = "yes"
 	}
 	return []views.Field{
-		{Name: "encoding", Label: "Characters", Kind: "choice", Value: string(d.Encoding), Required: true, Choices: []views.Choice{
-			{Value: "utf-8", Text: "UTF-8"}, {Value: "utf-8-bom", Text: "UTF-8 with a mark"}, {Value: "utf-16le", Text: "UTF-16 LE"},
+		{Name: "encoding", Label: "Encoding", Kind: "choice", Value: string(d.Encoding), Required: true, Choices: []views.Choice{
+			{Value: "utf-8", Text: "UTF-8"}, {Value: "utf-8-bom", Text: "UTF-8 with a byte order mark"}, {Value: "utf-16le", Text: "UTF-16 LE"},
 			{Value: "utf-16be", Text: "UTF-16 BE"}, {Value: "windows-1252", Text: "Windows-1252"}}},
-		{Name: "delimiter", Label: "Between values", Kind: "choice", Value: delimiter, Required: true, Choices: delimiters},
+		{Name: "delimiter", Label: "Delimiter", Kind: "choice", Value: delimiter, Required: true, Choices: delimiters},
 		{Name: "header", Label: "First line", Kind: "choice", Value: header, Required: true, Choices: []views.Choice{
 			{Value: "yes", Text: "holds the titles"}, {Value: "no", Text: "is a record"}}},
 	}
@@ -224,16 +224,43 @@ func dialectFields(d csvfile.Dialect) []views.Field {
 // reportNotes says what a person should know about the file as far as it was read.
 func reportNotes(r csvfile.Report) []string {
 	var notes []string
-	add := func(n int64, one, many string) {
+	add := func(n int64, kind csvfile.IssueKind, one, many string) {
 		if n > 0 {
-			notes = append(notes, views.Counted(n, one, many))
+			notes = append(notes, views.Counted(n, one, many)+linesOf(r, kind))
 		}
 	}
-	add(r.TooMany, "record has more values than there are columns and is left out.", "records have more values than there are columns and are left out.")
-	add(r.TooFew, "record has fewer values than there are columns; the rest is empty.", "records have fewer values than there are columns; the rest is empty.")
-	add(r.BadRecords, "record has characters that cannot be read so; look at Characters above.", "records have characters that cannot be read so; look at Characters above.")
-	add(r.StrayQuotes, "record has a quote that opens or closes nothing; it is kept as text.", "records have quotes that open or close nothing; they are kept as text.")
+	add(r.TooMany, csvfile.TooMany, "record has more values than there are columns and is left out.", "records have more values than there are columns and are left out.")
+	add(r.TooFew, csvfile.TooFewFields, "record has fewer values than there are columns; the rest is empty.", "records have fewer values than there are columns; the rest is empty.")
+	add(r.BadRecords, csvfile.BadCharacter, "record has characters that cannot be read so; look at the encoding above.", "records have characters that cannot be read so; look at the encoding above.")
+	add(r.StrayQuotes, csvfile.StrayQuote, "record has a quote that opens or closes nothing; it is kept as text.", "records have quotes that open or close nothing; they are kept as text.")
 	return notes
+}
+
+// linesNamed is how many lines of a file a note names.
+const linesNamed = 10
+
+// linesOf says in which lines of the file records of a kind of issue begin, the first few.
+func linesOf(r csvfile.Report, kind csvfile.IssueKind) string {
+	var lines []string
+	more := false
+	for _, issue := range r.Issues {
+		if issue.Kind != kind {
+			continue
+		}
+		if more = len(lines) == linesNamed; more {
+			break
+		}
+		lines = append(lines, views.Number(issue.Line))
+	}
+	switch {
+	case lines == nil:
+		return ""
+	case len(lines) == 1:
+		return " Line " + lines[0] + "."
+	case more:
+		return " Lines " + strings.Join(lines, ", ") + " and more."
+	}
+	return " Lines " + strings.Join(lines[:len(lines)-1], ", ") + " and " + lines[len(lines)-1] + "."
 }
 
 // importColumns takes the guesses, and what the form says instead, as long as the file is still read as it was then.
