@@ -40,7 +40,7 @@ var pageAccess = map[core.Act][]string{
 		"POST /account/organization", "GET /tokens", "POST /tokens", "POST /tokens/:token/revoke",
 	},
 	core.Manage: {
-		"GET /members", "POST /members/invitations", "POST /members/invitations/:invitation/withdraw", "POST /members/:member/role", "POST /members/:member/remove",
+		"GET /audit", "GET /audit.jsonl", "GET /members", "POST /members/invitations", "POST /members/invitations/:invitation/withdraw", "POST /members/:member/role", "POST /members/:member/remove",
 		"POST /members/:member/reset", "POST /organization/name", "POST /organizations",
 	},
 	core.Publish: {

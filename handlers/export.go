@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -35,6 +36,7 @@ func (s *Server) exportTable(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	defer s.noteExport(c, t, ending)
 	h := c.Response().Header()
 	h.Set(echo.HeaderContentType, map[string]string{"csv": "text/csv; charset=utf-8", "tsv": "text/tab-separated-values; charset=utf-8"}[ending])
 	h.Set(echo.HeaderContentDisposition, mime.FormatMediaType("attachment", map[string]string{"filename": t.Title + "." + ending}))
@@ -43,6 +45,18 @@ func (s *Server) exportTable(c echo.Context) error {
 		return err
 	}
 	return nil
+}
+
+// noteExport puts an export into the log of which something went out, also one that was broken off.
+func (s *Server) noteExport(c echo.Context, t store.Table, format string) {
+	if !c.Response().Committed {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctxOf(c)), 5*time.Second)
+	defer cancel()
+	if err := s.store.NoteExport(ctx, actor(c), t, format); err != nil {
+		s.log.ErrorContext(ctx, "an export is not in the audit log", "table", t.ID, "error", err)
+	}
 }
 
 func exportOptions(c echo.Context) (csvfile.Options, string, error) {

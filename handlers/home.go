@@ -174,6 +174,9 @@ func (s *Server) showPalette(c echo.Context) error {
 		paletteEntry{Text: "Light or dark as the system", Hint: "theme", Icon: "monitor", Does: "theme-system"},
 	)
 	entries = append(entries, paletteEntry{Text: "API tokens", Hint: "place", Icon: "key-round", Address: "/tokens"})
+	if by.May(core.Manage) == nil {
+		entries = append(entries, paletteEntry{Text: "Audit log", Hint: "place", Icon: "shield-check", Address: "/audit"})
+	}
 	if s.signIn != nil {
 		entries = append(entries, paletteEntry{Text: "Your account", Hint: "place", Icon: "user", Address: "/account"})
 		if by.May(core.Manage) == nil {

@@ -114,7 +114,7 @@ func (s *siege) hashesSQL(t *testing.T) string {
 		if slices.Contains(orgcheck.Tables, name) {
 			where = " where x.org_id = '" + s.by.Org + "'"
 		}
-		if name != "connections" {
+		if name != "connections" && name != "audit_log" { // an export is noted after its last byte, while the next lie is told
 			parts = append(parts, "select '"+name+"', coalesce(md5(string_agg(x::text, e'\n' order by x::text)), '') from "+name+" x"+where)
 		}
 	}

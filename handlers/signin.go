@@ -66,6 +66,8 @@ func (s *Server) signInRoutes(e *echo.Echo) {
 	e.POST("/members/:member/role", s.withAccounts(s.changeRole))
 	e.POST("/members/:member/remove", s.withAccounts(s.removeMember))
 	e.POST("/members/:member/reset", s.withAccounts(s.resetMember))
+	e.GET("/audit", s.showAudit)
+	e.GET("/audit.jsonl", s.exportAudit)
 	e.POST("/organization/name", s.withAccounts(s.renameOrganization))
 	e.POST("/organizations", s.withAccounts(s.createOrganization))
 }

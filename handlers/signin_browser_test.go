@@ -90,7 +90,7 @@ func TestThePagesOfGettingInCanBeReadByEverybody(t *testing.T) {
 		t.Errorf("the token that is shown once: %s", found)
 	}
 	b.shot("/token-once", "light", 1440)
-	look("/account", "/members", "/tokens")
+	look("/account", "/members", "/tokens", "/audit")
 	b.must(chromedp.EmulateViewport(390, 900), chromedp.Click(chromedp.CSS("#account summary")))
 	if found := b.violations(axe); strings.TrimSpace(found) != "" {
 		t.Errorf("the open menu: %s", found)

@@ -238,6 +238,9 @@ func (r *Runner) sweep() {
 			if err := r.o.Store.DropOldTries(r.ctx, tryAge); err != nil {
 				r.o.Log.Warn("old tries of requests not dropped", "error", err)
 			}
+			if err := r.o.Store.DropOldAudit(r.ctx); err != nil {
+				r.o.Log.Warn("old lines of the audit log not dropped", "error", err)
+			}
 			if err := r.o.Store.DropEndedLists(r.ctx); err != nil {
 				r.o.Log.Warn("lists of ended jobs not dropped", "error", err)
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -24,4 +25,75 @@ func auditTx(ctx context.Context, tx pgx.Tx, by core.Actor, act, target string, 
 		return fmt.Errorf("audit: %w", err)
 	}
 	return nil
+}
+
+// AuditEntry is one line of an organization's log.
+type AuditEntry struct {
+	ID                int64
+	At                time.Time
+	Person, Who, Kind string // who did it; Kind is person, token, agent or system
+	Act, Target       string
+	Details           map[string]string
+	Address           string // network address; "" is unknown
+}
+
+// AuditFilter narrows the log; empty fields do not.
+type AuditFilter struct {
+	Act    string
+	Person string
+	Before int64 // id: those older than this one
+	Limit  int   // 0 is 100
+}
+
+// AuditLog gives the organization's log, newest first. Codes: Forbidden.
+func (s *Store) AuditLog(ctx context.Context, by core.Actor, f AuditFilter) ([]AuditEntry, error) {
+	if err := by.May(core.Manage); err != nil {
+		return nil, err
+	}
+	if f.Limit == 0 {
+		f.Limit = 100
+	}
+	rows, err := s.pool.Query(ctx, `select id, at, person_id, who, kind, act, target, details, address from audit_log
+		where org_id = $1 and ($2 = '' or act = $2) and ($3 = '' or person_id = $3) and ($4::bigint = 0 or id < $4) order by id desc limit $5`, by.Org, f.Act, f.Person, f.Before, f.Limit)
+	if err != nil {
+		return nil, fmt.Errorf("audit log: %w", err)
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (AuditEntry, error) {
+		var e AuditEntry
+		err := row.Scan(&e.ID, &e.At, &e.Person, &e.Who, &e.Kind, &e.Act, &e.Target, &e.Details, &e.Address)
+		return e, err
+	})
+}
+
+// AuditActs gives the acts that the organization's log holds, by name. Codes: Forbidden.
+func (s *Store) AuditActs(ctx context.Context, by core.Actor) ([]string, error) {
+	if err := by.May(core.Manage); err != nil {
+		return nil, err
+	}
+	rows, err := s.pool.Query(ctx, `select distinct act from audit_log where org_id = $1 order by act`, by.Org)
+	if err != nil {
+		return nil, fmt.Errorf("audit acts: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
+}
+
+// NoteExport puts into the log that a table was taken out as a file.
+func (s *Store) NoteExport(ctx context.Context, by core.Actor, t Table, format string) error {
+	return s.tx(ctx, by, func(tx pgx.Tx) error {
+		return auditTx(ctx, tx, by, "table exported", t.ID, map[string]string{"table": t.Title, "snapshot": t.Snapshot, "format": format})
+	})
+}
+
+// auditKept is how long the log is kept.
+const auditKept = 400 * 24 * time.Hour
+
+// DropOldAudit takes away what is older than the log is kept: the only way in which it loses a line.
+func (s *Store) DropOldAudit(ctx context.Context) error {
+	return s.tx(ctx, core.System(""), func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `set local scratchpaper.audit_sweep = 'on'`); err != nil {
+			return fmt.Errorf("drop old audit: %w", err)
+		}
+		_, err := tx.Exec(ctx, `/* every organization: the log is kept as long in each */ delete from audit_log where at < now() - $1::interval`, auditKept)
+		return err
+	})
 }

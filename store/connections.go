@@ -108,6 +108,9 @@ func (s *Store) CreateConnection(ctx context.Context, by core.Actor, n NewConnec
 		if tag.RowsAffected() == 0 {
 			return core.Errorf(core.Conflict, "There is a sample connection already.")
 		}
+		if err := auditTx(ctx, tx, by, "connection made", id, map[string]string{"name": n.Name, "connector": n.Connector}); err != nil {
+			return err
+		}
 		return keepDone(ctx, tx, by, "connection", id)
 	})
 	return s.knownConnection(ctx, by, id, err)
@@ -172,10 +175,16 @@ func (s *Store) UpdateConnection(ctx context.Context, by core.Actor, id string, 
 	if n.Settings == nil {
 		n.Settings = old.Settings
 	}
-	_, err = s.pool.Exec(ctx, `update connections set name = $3, settings = $4, secrets = $5, health = 'unknown', health_words = '' where org_id = $1 and id = $2`,
-		by.Org, id, n.Name, orEmpty(n.Settings), sealed)
+	err = s.tx(ctx, by, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `update connections set name = $3, settings = $4, secrets = $5, health = 'unknown', health_words = '' where org_id = $1 and id = $2`,
+			by.Org, id, n.Name, orEmpty(n.Settings), sealed)
+		if err != nil {
+			return fmt.Errorf("update connection: %w", err)
+		}
+		return auditTx(ctx, tx, by, "connection changed", id, map[string]string{"name": n.Name})
+	})
 	if err != nil {
-		return Connection{}, fmt.Errorf("update connection: %w", err)
+		return Connection{}, err
 	}
 	return s.ConnectionByID(ctx, by, id)
 }
@@ -192,11 +201,12 @@ func (s *Store) DeleteConnection(ctx context.Context, by core.Actor, id string) 
 	if len(c.Snapshots) > 0 {
 		return core.Errorf(core.Conflict, "These snapshots depend on it: %s. Delete them first; their unpublished edits go with them.", strings.Join(c.Snapshots, ", "))
 	}
-	_, err = s.pool.Exec(ctx, `delete from connections where org_id = $1 and id = $2`, by.Org, id)
-	if err != nil {
-		return mapError(fmt.Errorf("delete connection: %w", err))
-	}
-	return nil
+	return s.tx(ctx, by, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `delete from connections where org_id = $1 and id = $2`, by.Org, id); err != nil {
+			return fmt.Errorf("delete connection: %w", err)
+		}
+		return auditTx(ctx, tx, by, "connection deleted", id, map[string]string{"name": c.Name})
+	})
 }
 
 // ConnectionSettings gives all settings, secrets included, for opening a session. Never show or log them. Codes: NotFound.

@@ -555,6 +555,9 @@ func (s *Store) publishJobTx(ctx context.Context, tx pgx.Tx, by core.Actor, snap
 	}
 	j, err := s.EnqueueTx(ctx, tx, by, NewJob{Kind: "publish", Queue: "interactive", Snapshot: snap.ID, Connection: connection,
 		Label: "Publish " + snap.Name, Args: args})
+	if err == nil {
+		err = auditTx(ctx, tx, by, "published", p.ID, map[string]string{"snapshot": snap.ID, "name": snap.Name, "job": j.ID})
+	}
 	if err != nil {
 		return Job{}, err
 	}
