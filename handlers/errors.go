@@ -53,6 +53,9 @@ func ours(err error) *core.Error {
 	if errors.As(err, &h) {
 		return fromEcho(h)
 	}
+	if failure := store.Failure(err); errors.As(failure, &e) && e.Code == core.Invalid {
+		return e
+	}
 	if store.Interrupted(err) {
 		return &core.Error{Code: core.Unavailable, Sentence: "The database was interrupted. Try again in a moment.", Cause: err, RetryAfter: 1}
 	}

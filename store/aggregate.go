@@ -63,7 +63,7 @@ type Aggregates struct {
 // Aggregate computes functions of columns over the records that w chooses, in one statement. A function that does not fit a
 // column's type is left out. Codes: NotFound, Invalid, Conflict.
 func (s *Store) Aggregate(ctx context.Context, by core.Actor, ref TableRef, w Where, columns []int, functions []Function) (Aggregates, error) {
-	ctx, cancel := context.WithTimeout(ctx, bulkTimeout)
+	ctx, cancel := s.patient(ctx)
 	defer cancel()
 	var out Aggregates
 	err := s.tx(ctx, by, func(tx pgx.Tx) error {

@@ -274,7 +274,7 @@ func (h *hold) begin(ctx context.Context, tx pgx.Tx) error {
 	if h == nil {
 		return nil
 	}
-	if _, err := tx.Exec(ctx, "set local lock_timeout = '"+holdLockTimeout+"'"); err != nil {
+	if _, err := tx.Exec(ctx, "set local lock_timeout = '"+holdLockTimeout+"'; set local statement_timeout = 0"); err != nil {
 		return fmt.Errorf("lock timeout: %w", err)
 	}
 	return nil

@@ -152,7 +152,7 @@ func (s *Store) Order(ctx context.Context, by core.Actor, ref TableRef, v View, 
 		return o, nil
 	}
 	made, err, _ := s.orders.flight.Do(def, func() (any, error) {
-		build, cancel := context.WithTimeout(context.WithoutCancel(ctx), bulkTimeout) // others wait for the same build
+		build, cancel := s.patient(context.WithoutCancel(ctx)) // others wait for the same build
 		defer cancel()
 		return s.buildOrder(build, t, v, def)
 	})

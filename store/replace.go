@@ -149,6 +149,8 @@ func replacement(c core.Column, id int64, text *string, change func(string) (str
 // PreviewReplace counts what a find and replace would suggest and gives the first 20. It changes nothing. Codes: NotFound,
 // Invalid, Conflict.
 func (s *Store) PreviewReplace(ctx context.Context, by core.Actor, ref TableRef, w Where, r Replace) (ReplacePreview, error) {
+	ctx, cancel := s.patient(ctx)
+	defer cancel()
 	var p ReplacePreview
 	err := s.tx(atPoint(ctx, "replace"), by, func(tx pgx.Tx) error {
 		p = ReplacePreview{}
@@ -207,6 +209,8 @@ type Facet struct {
 // Facets gives the distinct values of a column under a view, the most frequent first; more says that there are others.
 // Codes: NotFound, Invalid.
 func (s *Store) Facets(ctx context.Context, by core.Actor, ref TableRef, v View, column int, search string, part Span) (list []Facet, more bool, err error) {
+	ctx, cancel := s.patient(ctx)
+	defer cancel()
 	t, err := s.TableByID(ctx, by, ref)
 	if err != nil {
 		return nil, false, err

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -48,6 +47,8 @@ func (s *Store) rows(ctx context.Context, q querier, t Table, ids []int64, opts 
 
 // FirstRows answers the first window of a cold view by a LIMIT query, while its order is computed. Codes: NotFound, Invalid.
 func (s *Store) FirstRows(ctx context.Context, by core.Actor, ref TableRef, v View, limit int, opts RowOptions) ([]Row, error) {
+	ctx, cancel := s.patient(ctx)
+	defer cancel()
 	t, err := s.TableByID(ctx, by, ref)
 	if err != nil {
 		return nil, err
@@ -382,6 +383,3 @@ func (s *Store) RecordHistory(ctx context.Context, by core.Actor, ref TableRef, 
 		return c, err
 	})
 }
-
-// bulkTimeout bounds statements over a whole table that a person waits for.
-const bulkTimeout = 60 * time.Second

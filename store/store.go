@@ -38,6 +38,9 @@ type Options struct {
 	Sessions redis.UniversalClient // keeps sessions for a minute, over all processes; nil asks Postgres each time
 	// SessionIdle is how long a session lasts without use; 0 is 14 days.
 	SessionIdle time.Duration
+	// Patience is how long a statement over a whole table may take while somebody waits for what it reads; 0 is 60 s. One that
+	// changes something may take four times as long. Tests take less.
+	Patience time.Duration
 	// BulkCells is how many cells a command changes while somebody waits; 0 is 50,000. Tests take fewer.
 	BulkCells int64
 }
@@ -57,6 +60,7 @@ type Store struct {
 	sessions    redis.UniversalClient
 	sessionIdle time.Duration
 
+	patience  time.Duration
 	bulkCells int64
 	places    chan struct{} // of commands that take a second connection
 }
@@ -78,7 +82,10 @@ func New(o Options) *Store {
 	if o.SessionIdle == 0 {
 		o.SessionIdle = 14 * 24 * time.Hour
 	}
-	return &Store{sessions: o.Sessions, sessionIdle: o.SessionIdle, fault: o.Fault, pool: o.Pool, rdb: o.Redis, notify: o.Notifier, box: o.Sealer, log: o.Log, orders: newOrderCache(), bulkCells: o.BulkCells,
+	if o.Patience == 0 {
+		o.Patience = defaultPatience
+	}
+	return &Store{patience: o.Patience, sessions: o.Sessions, sessionIdle: o.SessionIdle, fault: o.Fault, pool: o.Pool, rdb: o.Redis, notify: o.Notifier, box: o.Sealer, log: o.Log, orders: newOrderCache(), bulkCells: o.BulkCells,
 		places: make(chan struct{}, max(1, o.Pool.Config().MaxConns/4))}
 }
 
@@ -159,8 +166,8 @@ func (s *Store) txOnce(ctx context.Context, by core.Actor, fn func(tx pgx.Tx) er
 		_ = tx.Rollback(clean) // after a commit this does nothing
 	}()
 	if by.Kind != "system" {
-		if _, err := tx.Exec(ctx, "set local lock_timeout = '"+personLockTimeout+"'"); err != nil {
-			return fmt.Errorf("lock timeout: %w", err)
+		if _, err := tx.Exec(ctx, fmt.Sprintf("set local lock_timeout = '%s'; set local statement_timeout = %d", personLockTimeout, 4*s.patience.Milliseconds())); err != nil {
+			return fmt.Errorf("time-outs: %w", err)
 		}
 	}
 	if err := fn(tx); err != nil {
@@ -209,6 +216,8 @@ func mapError(err error) error {
 	}
 	var pg *pgconn.PgError
 	switch {
+	case tooLong(err):
+		return core.Wrap(err, core.Invalid, "This took longer than one filter, search, sort or change may take over this table. Nothing was changed. Choose fewer records, or compare less in the expression.")
 	case Interrupted(err):
 		return interrupted(err)
 	case !errors.As(err, &pg):
@@ -216,10 +225,32 @@ func mapError(err error) error {
 	case pg.Code == "55P03":
 		return &core.Error{Code: core.Busy, RetryAfter: 1, Cause: err,
 			Sentence: "Somebody else is changing this table right now. Nothing was changed; try again in a moment."}
+	case pg.Code == "22003":
+		return core.Wrap(err, core.Invalid, "A calculation over these records gives a number that is too large. Nothing was changed. Leave the records with the largest numbers out.")
 	case pg.Code == "53100" || pg.Code == "53200":
 		return core.Wrap(err, core.Unavailable, "The database has no room left. Nothing was changed; free some disk space and try again.")
 	}
 	return err
+}
+
+// Failure gives a failure of the database its code and sentence; what is ours already stays.
+func Failure(err error) error { return mapError(err) }
+
+// defaultPatience bounds statements over a whole table that a person waits for.
+const defaultPatience = 60 * time.Second
+
+// patient bounds what reads a whole table while a person waits.
+func (s *Store) patient(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, s.patience)
+}
+
+// tooLong says whether a statement was ended by its time-out.
+func tooLong(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Code == "57014"
+	}
+	return errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, errCommit)
 }
 
 // Interrupted says whether err means that the database cannot be reached, restarts, or was lost in the middle.

@@ -12,6 +12,8 @@ import (
 
 // Suggestions lists open suggestions by id, after one (0: from the first). next is 0 at the end. Codes: NotFound, Invalid.
 func (s *Store) Suggestions(ctx context.Context, by core.Actor, ref TableRef, w Where, after int64, limit int) (list []Suggestion, next int64, err error) {
+	ctx, cancel := s.patient(ctx)
+	defer cancel()
 	if w.Empty() {
 		w.Filter = "true"
 	}
@@ -53,6 +55,8 @@ type Group struct {
 
 // SuggestionGroups gives equal changes together, the largest first. Codes: NotFound, Invalid.
 func (s *Store) SuggestionGroups(ctx context.Context, by core.Actor, ref TableRef, w Where, part Span) ([]Group, error) {
+	ctx, cancel := s.patient(ctx)
+	defer cancel()
 	if w.Empty() {
 		w.Filter = "true"
 	}
