@@ -18,6 +18,7 @@ import (
 	"scratchpaper/internal/core"
 	"scratchpaper/internal/csvfile"
 	"scratchpaper/store"
+	"scratchpaper/views"
 )
 
 // importForm names the fields of an import beside its file; each can stand in the query too.
@@ -322,6 +323,9 @@ func (s *Server) readFile(c echo.Context, u upload) (filePreview, error) {
 		return filePreview{}, err
 	}
 	p, err := s.previewUpload(ctxOf(c), actor(c), u.ID, d)
+	if err == nil && len(p.Columns) > store.MaxColumns {
+		err = core.FieldErrorf("/file", "The file has %s columns, and a table takes at most %d.", views.Number(int64(len(p.Columns))), store.MaxColumns)
+	}
 	if err == nil && len(p.Columns) == 0 {
 		err = core.FieldErrorf("/file", "There is no table in this file.")
 	}

@@ -163,8 +163,9 @@ func (s *strict) field(want shape, name string) (shape, error) {
 	return of, nil
 }
 
-// cutName keeps a name short enough for a sentence.
+// cutName makes a name fit for a sentence: short, and of characters.
 func cutName(name string) string {
+	name = strings.ReplaceAll(strings.ToValidUTF8(name, "\uFFFD"), "\x00", "\uFFFD")
 	if r := []rune(name); len(r) > 60 {
 		return string(r[:60]) + "…"
 	}

@@ -50,7 +50,7 @@ func checkFields(all url.Values) error {
 			case strings.ContainsRune(v, 0):
 				return core.FieldErrorf(pointerOf(name), "%s holds the NUL character, which cannot be stored. Take it out.", cutName(name))
 			case !utf8.ValidString(v):
-				return core.FieldErrorf(pointerOf(name), "%s is not valid UTF-8.", cutName(strings.ToValidUTF8(name, "\uFFFD")))
+				return core.FieldErrorf(pointerOf(name), "%s is not valid UTF-8.", cutName(name))
 			}
 		}
 	}

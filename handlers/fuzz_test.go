@@ -13,6 +13,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"scratchpaper/internal/core"
+	"scratchpaper/internal/expr"
 	"scratchpaper/store"
 )
 
@@ -157,10 +158,21 @@ func FuzzFilterParameters(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, slug, op, value string) {
 		for _, typ := range []core.ColumnType{core.Text, core.Number, core.Checkbox, core.Choices, core.Date, core.DateTime, core.LocalTime, core.JSON, core.Reference} {
-			_, err := condition(core.Column{Number: 1, Title: "Column", Slug: "column", Physical: "c1", Type: typ}, op, value)
+			if checkFields(url.Values{"op": {op}, "value": {value}}) != nil {
+				break // no handler is asked
+			}
+			col := core.Column{Number: 1, Title: "Column", Slug: "column", Physical: "c1", Type: typ}
+			cond, err := condition(col, op, value)
 			refusedWell(t, op+" "+value, err)
+			if err == nil {
+				_, err = expr.CompileFilter(cond, []core.Column{col})
+				refusedWell(t, cond, err)
+			}
 		}
 		q := url.Values{"ranges": {slug}, "cols": {op}, "ids": {value}}
+		if checkFields(q) != nil {
+			return // no handler is asked
+		}
 		_, err := rangesOf(q.Get("ranges"))
 		refusedWell(t, slug, err)
 		_, err = numbersOf(q.Get("cols"))

@@ -303,7 +303,7 @@ func numbersOf(list string) ([]int, error) {
 	for _, part := range strings.Split(list, ",") {
 		n, err := strconv.Atoi(part)
 		if err != nil {
-			return nil, core.Errorf(core.Malformed, "“%s” is not a list of numbers.", list)
+			return nil, core.Errorf(core.Malformed, "“%s” is not a list of numbers.", cutName(list))
 		}
 		out = append(out, n)
 	}
@@ -327,7 +327,7 @@ func rangesOf(list string) ([][2]int, error) {
 		from, err1 := strconv.Atoi(a)
 		to, err2 := strconv.Atoi(b)
 		if !ok || err1 != nil || err2 != nil || from < 0 || to < from {
-			return nil, core.Errorf(core.Malformed, "“%s” is not a list of positions.", list)
+			return nil, core.Errorf(core.Malformed, "“%s” is not a list of positions.", cutName(list))
 		}
 		out = append(out, [2]int{from, to})
 	}

@@ -158,6 +158,10 @@ func (s *Server) importView(c echo.Context, values url.Values) (views.ImportView
 	if wrong == nil && len(preview.Columns) == 0 {
 		v.Error = "There is no table in this file."
 	}
+	if n := len(preview.Columns); wrong == nil && n > store.MaxColumns {
+		v.Error = fmt.Sprintf("The file has %s columns, and a table takes at most %d. Leave some out of the file, or choose what stands between values.", views.Number(int64(n)), store.MaxColumns)
+		preview.Columns, preview.Records = nil, nil // a form of so many fields is not taken back
+	}
 	n.Columns = importColumns(&v, preview, values)
 	v.Records = importCells(preview.Records, n.Columns)
 	return v, n, nil

@@ -99,7 +99,7 @@ func partTables(ctx context.Context, tx pgx.Tx, by core.Actor, snapshot string, 
 		if len(m.cols) == 0 {
 			return nil, nil, core.FieldErrorf(fmt.Sprintf("/tables/%d", i), "%s is in this snapshot with all these columns already.", n.Title)
 		}
-		if total := len(m.table.Columns) + len(m.cols); total > maxColumns {
+		if total := len(m.table.Columns) + len(m.cols); total > MaxColumns {
 			return nil, nil, tooManyColumns(i, n.Title, total)
 		}
 		more = append(more, m)

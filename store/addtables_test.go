@@ -46,7 +46,7 @@ func TestNothingIsAddedThatIsThereAlready(t *testing.T) {
 		"nothing":          nil,
 		"what is there":    {k.more("public.cups", "Cups", title), k.more("public.kettles", "Kettles", title)},
 		"a table twice":    {k.more("public.cups", "Cups", title), k.more("public.cups", "Cups", title)},
-		"too many columns": {k.more("public.kettles", "Kettles", make([]NewColumn, maxColumns)...)},
+		"too many columns": {k.more("public.kettles", "Kettles", make([]NewColumn, MaxColumns)...)},
 	} {
 		if _, err := k.AddTables(t.Context(), k.by, k.snapshot.ID, list); core.CodeOf(err) != core.Invalid {
 			t.Errorf("%s: %v", what, err)

@@ -300,7 +300,7 @@ func checkTables(list []NewTable) error {
 		if len(t.Columns) == 0 {
 			return core.FieldErrorf(fmt.Sprintf("/tables/%d/columns", i), "Choose at least one column of %s.", t.Title)
 		}
-		if len(t.Columns) > maxColumns {
+		if len(t.Columns) > MaxColumns {
 			return tooManyColumns(i, t.Title, len(t.Columns))
 		}
 		r := remote{t.Connection, t.RemoteID}
@@ -313,11 +313,11 @@ func checkTables(list []NewTable) error {
 }
 
 func tooManyColumns(i int, title string, n int) error {
-	return core.FieldErrorf(fmt.Sprintf("/tables/%d/columns", i), "A table takes at most %d columns; %s has %d.", maxColumns, title, n)
+	return core.FieldErrorf(fmt.Sprintf("/tables/%d/columns", i), "A table takes at most %d columns; %s has %d.", MaxColumns, title, n)
 }
 
-// maxColumns keeps a row below Postgres' 1,600 columns and one page of pointers, with room for columns whose type changes.
-const maxColumns = 500
+// MaxColumns keeps a row below Postgres' 1,600 columns and one page of pointers, with room for columns whose type changes.
+const MaxColumns = 500
 
 func addTables(ctx context.Context, tx pgx.Tx, by core.Actor, snapshot string, list []NewTable) ([]string, error) {
 	total := 0

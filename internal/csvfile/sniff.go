@@ -63,7 +63,7 @@ func sniffUTF16(head []byte) (Encoding, bool) {
 	}
 	half := len(head) / 2
 	switch {
-	case half == 0:
+	case half == 0 || zeros[0]+zeros[1] < 2: // a single one is damage
 		return "", false
 	case zeros[1]*10 > half && zeros[0]*20 < zeros[1]:
 		return UTF16LE, true
