@@ -19,6 +19,7 @@ func TestTheLogSaysWhoDidWhat(t *testing.T) {
 	shop := h.mustShop(t, h.actorOf(t, "ana@example.org"), "Boats", 3)
 	token := ana.mustToken(t, "Nightly", "read")
 	ana.get(t, shop.path+"/export")
+	h.app.Wait() // a sign-in that was refused is noted behind its answer
 	var acts []string
 	var lines []auditJSON
 	a := ana.get(t, "/audit.jsonl")
