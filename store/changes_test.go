@@ -33,6 +33,12 @@ func (k kettles) col(slug string) int {
 
 func mustStore(t *testing.T) *Store {
 	t.Helper()
+	return mustStoreTraced(t, orgcheck.Tracer(t))
+}
+
+// mustStoreTraced makes a store whose statements a tracer sees.
+func mustStoreTraced(t *testing.T, tracer pgx.QueryTracer) *Store {
+	t.Helper()
 	ctx := t.Context()
 	url := testdb.Prepared(t, "migrated", func(ctx context.Context, url string) error {
 		cfg, err := pgx.ParseConfig(url)
@@ -42,7 +48,7 @@ func mustStore(t *testing.T) *Store {
 		_, err = migrations.Up(ctx, cfg)
 		return err
 	})
-	pool, err := Connect(ctx, url, 8, orgcheck.Tracer(t))
+	pool, err := Connect(ctx, url, 8, tracer)
 	if err != nil {
 		t.Fatal(err)
 	}
