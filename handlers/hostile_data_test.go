@@ -182,6 +182,7 @@ func TestHostileValuesAndNamesGoThroughTheWholeJob(t *testing.T) {
 	b.call(t, "POST", wide+"/changes", fmt.Sprintf(`{"changes": [{"op": "set", "record": %v, "values": {"c299": "last", "c1": ""}}]}`, b.record(t, "wide", "1")), 200)
 
 	plan := field(b.call(t, "POST", "/snapshots/"+b.ids["snapshot"]+"/plans", "", 201), "id").(string)
+	b.diffsAreText(t, plan)
 	b.publish(t, plan)
 	for sql, want := range map[string]string{
 		`select "ti'tle" from "it's ""quoted""; drop table x; --" where id = 1`:    "=cmd|' /C calc'!A0",
@@ -293,6 +294,23 @@ func (b *bazaar) pagesShowThem(t *testing.T) {
 			a.lacks(t, `é"<é"<`, "<b>\"")
 		}
 	}
+}
+
+// diffsAreText looks for markup of the values in every page that shows a difference: plan, results, history, record and groups.
+func (b *bazaar) diffsAreText(t *testing.T, plan string) {
+	t.Helper()
+	b.call(t, "POST", b.path(t, "quoted")+"/changes", `{"as": "suggestion", "reason": "<script>alert(1)</script>", "label": "<script>alert(1)</script>", "op": "set", "where": {"filter": "true"},
+		"values": {"`+b.slugs(t, "quoted")[1]+`": "<img src=x onerror=alert(1)> <script>alert(1)</script>"}}`, 200)
+	grid := strings.Replace(b.path(t, "quoted"), "/api/v1", "", 1)
+	sn := "/snapshots/" + b.ids["snapshot"]
+	for _, path := range []string{sn + "/plans/" + plan, sn + "/history", grid, grid + "/rows?first=1", grid + fmt.Sprintf("/records/%v", b.record(t, "quoted", "1")), grid + "/suggestions/groups"} {
+		a := b.get(t, path)
+		if a.status != http.StatusOK || !strings.Contains(a.body, "&lt;") {
+			t.Errorf("%s answers %d without what it should show", path, a.status)
+		}
+		a.lacks(t, "<script>alert", "<img src=x")
+	}
+	b.call(t, "POST", b.path(t, "quoted")+"/suggestions/reject", `{"where": {"filter": "true"}}`, 200)
 }
 
 // exported reads the file back as other programs do.
