@@ -200,6 +200,7 @@ func cellOut(t store.Table, col core.Column, r store.Row) cellAnswer {
 const findLook = 200
 
 // findNext gives the next cell that holds the view's find text, from a place on: the view shows only records that hold it.
+// Its position is -1 when there are no more.
 func (s *Server) findNext(c echo.Context) error {
 	ctx, by := ctxOf(c), actor(c)
 	t, err := s.store.TableByID(ctx, by, refOf(c))
@@ -231,7 +232,7 @@ func (s *Server) findNext(c echo.Context) error {
 			pos -= 2
 		}
 	}
-	return core.Errorf(core.NotFound, "No more hits.")
+	return c.JSON(http.StatusOK, map[string]any{"position": -1})
 }
 
 // hitIn gives the number of the first column after (or before) column number after whose value holds find.

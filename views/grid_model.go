@@ -325,14 +325,15 @@ func (p GridPage) rowCount() string {
 	return strconv.FormatInt(*p.Counts.Records+1, 10)
 }
 
-func (p GridPage) emptyWords() string {
+// whyEmpty says why there may be no records: the view takes them away, the download has only begun, or the table has none.
+func (p GridPage) whyEmpty() string {
 	switch {
 	case p.Filter != "" || p.Find != "":
-		return "No record matches. Take a filter away to see more."
+		return "view"
 	case p.Downloading:
-		return "The download has begun; records appear here as they arrive."
+		return "download"
 	}
-	return "This table has no records."
+	return "table"
 }
 
 func (p GridPage) export(format string) string {

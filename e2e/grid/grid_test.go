@@ -437,6 +437,29 @@ func TestFindMarksHitsAndEnterGoesToThem(t *testing.T) {
 	p.until("hits are marked", `CSS.highlights.get('find')?.size >= 11`)
 }
 
+func TestEnterInFindWaitsForTheHits(t *testing.T) {
+	t.Parallel()
+	s := mustShop(t, 500)
+	p := mustPage(t, s.address())
+	p.get(`(() => { const real = window.fetch; window.fetch = async (at, how) => { // the order of the hits takes its time
+		if (!String(at).includes('/order?') || !String(at).includes('find=')) return real(at, how);
+		window.asked = true;
+		const answer = await real(at, how);
+		await new Promise((resolve) => setTimeout(resolve, 500));
+		return answer;
+	}; })()`)
+	p.keys("f", kb.ModifierCtrl)
+	p.keys("kettle 49")
+	p.until("the hits are asked for", `window.asked`)
+	p.keys(kb.Enter)
+	p.until("the first hit is active", `document.querySelector('#grid-active')?.textContent === 'Kettle 49'`)
+	if said := p.get(`document.querySelector('#toasts').innerText`); said != `""` {
+		t.Errorf("it says %s", said)
+	}
+	p.keys(kb.Enter + kb.Enter + kb.Enter + kb.Enter + kb.Enter + kb.Enter + kb.Enter + kb.Enter + kb.Enter + kb.Enter + kb.Enter)
+	p.until("it says when there are no more", `/No more hits/.test(document.querySelector('#toasts').innerText)`)
+}
+
 func TestTheGridSpeaksAria(t *testing.T) {
 	t.Parallel()
 	s := mustShop(t, 60)

@@ -345,17 +345,20 @@ func checkChoices(c Column, got []string) error {
 			found = found || ch == g
 		}
 		if !found {
-			return Errorf(Invalid, "%s takes one of: %s.", c.Title, strings.Join(firstChoices(c.Options.Choices), ", "))
+			return Errorf(Invalid, "%s takes %s; “%s” is none of them.", c.Title, choicesWords(c.Options.Choices), short(g))
 		}
 	}
 	return nil
 }
 
-func firstChoices(all []string) []string {
-	if len(all) > 12 {
-		return append(append([]string{}, all[:12]...), "…")
+// namedChoices is how many choices a refusal names; more are a wall that nobody reads.
+const namedChoices = 6
+
+func choicesWords(all []string) string {
+	if len(all) > namedChoices {
+		return fmt.Sprintf("%s and %d others", strings.Join(all[:namedChoices], ", "), len(all)-namedChoices)
 	}
-	return all
+	return "one of: " + strings.Join(all, ", ")
 }
 
 func checkNumber(c Column, s string) (Value, error) {

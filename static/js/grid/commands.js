@@ -20,6 +20,7 @@ const LOOKS_RIGHT = /** @type {Record<string, RegExp>} */ ({
 	url: /^[a-z][a-z0-9+.-]*:[^\s]+$/i,
 	email: /^[^\s@]+@[^\s@]+$/,
 });
+const MOST_PATCHED = 500; // rows, as of one window on the server
 const STRICT = new Set(['datetime', 'localtime', 'json', 'choices', 'images']);
 
 export class Commands {
@@ -61,7 +62,7 @@ export class Commands {
 		try {
 			const answer = /** @type {Answer} */ (await this.grid.outbox.send(path.startsWith('/') ? path : this.grid.at(path), body, words));
 			this.overlay.end(write, answer.refused ?? []);
-			await this.#draw(answer);
+			await this.#draw(answer, cells.map((cell) => cell.record));
 			then?.(answer);
 			return answer;
 		} catch (error) {
@@ -75,13 +76,16 @@ export class Commands {
 		}
 	}
 
-	/** @param {Answer} answer */
-	async #draw(answer) {
+	/**
+	 * @param {Answer} answer
+	 * @param {number[]} shown records that showed the write until now: those that it left as they were are drawn anew too
+	 */
+	async #draw(answer, shown) {
 		if (answer.table && answer.table !== this.grid.settings.table) return;
 		if (answer.created?.length) this.grid.append(answer.created);
-		const few = answer.rows?.length && answer.rows.length <= 500;
-		if (few) await this.grid.window.patch(answer.rows);
-		else if (answer.cells) this.grid.window.refresh();
+		const rows = answer.rows ?? [];
+		if (rows.length <= MOST_PATCHED && (rows.length || !answer.cells)) await this.grid.window.patch([...rows, ...shown]);
+		else this.grid.window.refresh();
 	}
 
 	/** @param {Answer | undefined} answer @param {string} [of] */

@@ -15,6 +15,7 @@ const LONG = new Set(['longtext', 'markdown', 'json']);
 const PLAIN = new Set(['text', 'number', 'url', 'email', 'date']);
 const LIST = 230; // px that the list of values takes at most
 const SEARCH_MS = 120; // between what is typed and asking for records that are called so
+const ANSWER_MS = 3_000; // that the answer may take; then what was typed counts as it is
 const HINTS = /** @type {Record<string, string>} */ ({ date: '2026-11-24', datetime: '2026-11-24T10:30:00Z', localtime: '2026-11-24 10:30', choices: 'one, two', url: 'https://', images: 'https://…, https://…' });
 
 export class Editor {
@@ -26,6 +27,8 @@ export class Editor {
 	#field;
 	#original = '';
 	#touched = false;
+	/** what was typed when the records in the list were asked for; undefined while there are none @type {string | undefined} */
+	#listed;
 
 	/**
 	 * @param {import('./grid.js').Grid} grid
@@ -62,6 +65,7 @@ export class Editor {
 		this.close();
 		this.place = { row, col, record, column };
 		this.#touched = how.replace ?? false;
+		this.#listed = undefined;
 		this.#build(column, cell);
 		this.#position();
 		const field = /** @type {HTMLTextAreaElement} */ (this.#field);
@@ -142,7 +146,14 @@ export class Editor {
 	/** A person who clicks elsewhere means what was typed. @param {HTMLElement} field */
 	#left(field) {
 		if (this.#field !== field || this.#box?.contains(document.activeElement) || !document.hasFocus()) return;
-		this.finish('stay', false);
+		this.leave('stay');
+	}
+
+	/** Takes the marked value, else what was typed, and ends. @param {Move} move */
+	leave(move) {
+		const marked = this.#touched ? this.#marked : undefined;
+		if (marked !== undefined) this.#choose(marked, move);
+		if (this.place) this.finish(move, false); // of several choices the one that was marked is in now
 	}
 
 	/** Puts the box over its cell. */
@@ -202,7 +213,7 @@ export class Editor {
 		list.addEventListener('pointerdown', (event) => {
 			event.preventDefault();
 			const item = event.target instanceof Element ? event.target.closest('li') : null;
-			if (item) this.#choose(item.dataset.value ?? '');
+			if (item) this.#choose(item.dataset.value ?? '', 'stay');
 		});
 		this.#field?.setAttribute('role', 'combobox');
 		this.#field?.setAttribute('aria-controls', 'editor-list');
@@ -224,6 +235,16 @@ export class Editor {
 		const typed = this.#touched ? this.#part().toLowerCase() : '';
 		const found = all.filter((c) => c.toLowerCase().includes(typed)).sort((a, b) => Number(b.toLowerCase().startsWith(typed)) - Number(a.toLowerCase().startsWith(typed)));
 		this.#offer(list, found.slice(0, 100).map((value) => ({ id: value, title: value })));
+		const whole = this.place.column.type === 'choices' && all.includes(this.#part()); // Enter ends: it is in already
+		if (typed && !this.place.column.open && !whole) this.#mark(typed);
+	}
+
+	/** Marks the value that Enter and Tab take: the one that is exactly what is typed, else the first. @param {string} typed */
+	#mark(typed) {
+		const items = /** @type {HTMLElement[]} */ ([...(this.#box?.querySelectorAll('.editor-list li') ?? [])]);
+		const same = (/** @type {string | null | undefined} */ text) => text?.toLowerCase() === typed.toLowerCase();
+		const exact = items.findIndex((item) => same(item.dataset.value) || same(item.firstChild?.textContent));
+		if (items.length) this.#walk(Math.max(0, exact) + 1);
 	}
 
 	/**
@@ -248,22 +269,44 @@ export class Editor {
 		list.toggleAttribute('hidden', values.length === 0);
 	}
 
-	/** Asks for the records that are called as is typed. The first is taken with Enter. */
+	/** Asks for the records that are called as is typed. */
 	#references = settled(SEARCH_MS, async () => {
 		const { place } = this;
 		const field = this.#field;
 		if (!place || !field) return;
 		const typed = this.#touched ? field.value : '';
 		try {
-			const { items } = await getJSON(this.grid.at('references', { column: place.column.number, search: typed }));
+			const items = await this.#search(place, typed);
 			const list = this.#box?.querySelector('.editor-list');
 			if (this.#field !== field || !list || (this.#touched && field.value !== typed)) return;
 			this.#offer(list, items);
-			if (typed && items.length) this.#walk(1);
+			this.#listed = typed;
+			if (typed) this.#mark(typed);
 		} catch (error) {
 			if (this.#field === field) this.say(error instanceof Error ? error.message : String(error));
 		}
 	});
+
+	/**
+	 * @param {Place} place
+	 * @param {string} typed
+	 * @returns {Promise<{id: string, title: string}[]>}
+	 */
+	async #search(place, typed) {
+		return (await getJSON(this.grid.at('references', { column: place.column.number, search: typed }), AbortSignal.timeout(ANSWER_MS))).items;
+	}
+
+	/**
+	 * The record that is meant by what was typed, when its hits had no time to be shown; the text itself when there is none.
+	 *
+	 * @param {Place} place
+	 * @param {string} typed
+	 */
+	async #meant(place, typed) {
+		const items = await this.#search(place, typed).catch(() => []);
+		const same = (/** @type {string} */ text) => text.toLowerCase() === typed.toLowerCase();
+		return (items.find((item) => same(item.id) || same(item.title)) ?? items[0])?.id ?? typed;
+	}
 
 	/** The values in the field of a multiple choice, or the one. */
 	#chosen() {
@@ -275,19 +318,32 @@ export class Editor {
 		return this.#chosen().pop() ?? '';
 	}
 
-	/** @param {string} value */
-	#choose(value) {
+	/**
+	 * Takes a value of the list; of several choices it is put in or taken out.
+	 *
+	 * @param {string} value
+	 * @param {Move} move
+	 */
+	#choose(value, move) {
 		if (!this.place || !this.#field) return;
 		this.#touched = true;
 		if (this.place.column.type !== 'choices') {
 			this.#field.value = value;
-			this.finish('stay', false);
+			this.#listed = value;
+			this.finish(move, false);
 			return;
 		}
 		const chosen = this.#chosen().filter((c) => this.place?.column.choices?.includes(c));
 		const next = chosen.includes(value) ? chosen.filter((c) => c !== value) : [...chosen, value];
 		this.#field.value = next.join(', ');
 		this.#choices();
+	}
+
+	/** The value that is marked in the list, while the list is that of what is typed. @returns {string | undefined} */
+	get #marked() {
+		if (!this.place || !this.#field || (this.#refers(this.place.column) && this.#touched && this.#listed !== this.#field.value)) return undefined;
+		const here = this.#box?.querySelector('.editor-list:not([hidden]) .is-here');
+		return here instanceof HTMLElement ? here.dataset.value : undefined;
 	}
 
 	/** @param {number} by */
@@ -320,12 +376,11 @@ export class Editor {
 			this.#grow();
 		} else if (key === 'Enter' && (!LONG.has(this.place?.column.type ?? '') || control || !shiftKey)) {
 			done();
-			const here = this.#box?.querySelector('.editor-list .is-here');
-			if (here instanceof HTMLElement && !control) return this.#choose(here.dataset.value ?? '');
+			if (this.#marked !== undefined && !control) return this.#choose(this.#marked, shiftKey ? 'up' : 'down');
 			this.finish(control ? 'stay' : shiftKey ? 'up' : 'down', control);
 		} else if (key === 'Tab') {
 			done();
-			this.finish(shiftKey ? 'left' : 'right', false);
+			this.leave(shiftKey ? 'left' : 'right');
 		} else if ((key === 'ArrowDown' || key === 'ArrowUp') && this.#box?.querySelector('.editor-list')) {
 			if (this.#walk(key === 'ArrowDown' ? 1 : -1)) done();
 		}
@@ -361,6 +416,7 @@ export class Editor {
 			this.moved(move);
 			return;
 		}
+		if (text && this.#touched && this.#refers(place.column) && this.#listed !== text && !fill) return this.#finishUnseen(place, text, move);
 		field.readOnly = true;
 		const reason = await this.commit(place, text, fill);
 		if (this.#field !== field) return; // it was closed meanwhile
@@ -372,6 +428,22 @@ export class Editor {
 		}
 		this.close();
 		this.moved(move);
+	}
+
+	/**
+	 * Takes what was typed into a reference faster than its hits came: one goes on at once, and the cell gets the first hit.
+	 *
+	 * @param {Place} place
+	 * @param {string} text
+	 * @param {Move} move
+	 */
+	async #finishUnseen(place, text, move) {
+		const write = this.overlay.put([{ record: place.record, column: place.column.number, text }]);
+		this.close();
+		this.moved(move);
+		const meant = await this.#meant(place, text);
+		this.overlay.end(write, []);
+		await this.commit(place, meant, false);
 	}
 
 	/** Closes without taking anything. */

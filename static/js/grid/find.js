@@ -44,13 +44,23 @@ export class Find {
 	});
 
 	/**
-	 * Goes to the next or previous cell that holds what is looked for.
+	 * Goes to the next or previous cell that holds what is looked for. Keys may come faster than answers: each goes on from
+	 * where the one before it led to.
 	 *
 	 * @param {1 | -1} dir
 	 */
-	async next(dir) {
+	next(dir) {
+		return (this.#last = this.#last.then(() => this.#next(dir)));
+	}
+
+	/** @type {Promise<unknown>} */
+	#last = Promise.resolve();
+
+	/** @param {1 | -1} dir */
+	async #next(dir) {
 		const find = this.#field?.value ?? '';
 		if (find !== this.grid.view.find) await this.grid.setView({ find });
+		await this.grid.taken();
 		if (!find || !this.grid.order) return void this.open();
 		const { active, column } = this.app.selection;
 		const first = !this.#began;
@@ -58,6 +68,8 @@ export class Find {
 		const at = { order: this.grid.order.order, find, dir, pos: first ? 0 : active.row, col: first ? undefined : column?.number };
 		try {
 			const hit = await getJSON(this.grid.at('find', at));
+			this.#began = hit.position >= 0; // after the last one Enter begins anew
+			if (!this.#began) return toast('info', 'No more hits.');
 			this.app.selection.go(hit.position, Math.max(0, this.grid.columns.indexOf(hit.column)));
 		} catch (error) {
 			this.#began = false;

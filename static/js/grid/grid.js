@@ -87,7 +87,7 @@ export class Grid extends EventTarget {
 	/** Shows the records that came with the page and takes the order. */
 	async start() {
 		this.#cold = this.window.body.querySelectorAll('.r').length;
-		el('.g-empty', this.el)?.toggleAttribute('hidden', this.#cold > 0);
+		this.sayEmpty();
 		this.window.adopt();
 		await this.takeOrder({});
 	}
@@ -98,6 +98,11 @@ export class Grid extends EventTarget {
 
 	get busyTaking() {
 		return this.#taking !== undefined;
+	}
+
+	/** Resolves when the order is that of the view: none is being asked for. */
+	async taken() {
+		while (this.#taking) await new Promise((resolve) => this.addEventListener('taken', resolve, { once: true }));
 	}
 
 	/**
@@ -141,7 +146,10 @@ export class Grid extends EventTarget {
 			return false;
 		} finally {
 			clearTimeout(timer);
-			if (this.#taking === controller) this.#taking = undefined;
+			if (this.#taking === controller) {
+				this.#taking = undefined;
+				this.dispatchEvent(new Event('taken'));
+			}
 		}
 	}
 
@@ -172,13 +180,19 @@ export class Grid extends EventTarget {
 		this.window.clear();
 		this.columns.count(order.rows);
 		this.el.setAttribute('aria-rowcount', String(order.rows + 1));
-		const empty = el('.g-empty', this.el);
-		empty?.toggleAttribute('hidden', order.rows > 0);
+		this.sayEmpty();
 		if (top) this.window.scrollTo(0);
 		else if (order.position >= 0) this.window.scrollTo(order.position * 32 + offset);
 		else this.window.scrollTo(Math.min(this.window.top, Math.max(0, this.window.height - this.window.viewHeight)));
 		this.dispatchEvent(new Event('order'));
 		this.window.refresh();
+	}
+
+	/** Says why there are no records, when there are none. */
+	sayEmpty() {
+		const why = this.view.filter || this.view.find ? 'view' : this.downloading ? 'download' : 'table';
+		el('.g-empty', this.el)?.toggleAttribute('hidden', this.total > 0);
+		for (const words of this.el.querySelectorAll('[data-empty]')) words.toggleAttribute('hidden', /** @type {HTMLElement} */ (words).dataset.empty !== why);
 	}
 
 	/** @returns {{id: number, offset: number} | undefined} */
@@ -228,7 +242,7 @@ export class Grid extends EventTarget {
 	 */
 	append(ids) {
 		this.tail.push(...ids.filter((id) => !this.tail.includes(id)));
-		el('.g-empty', this.el)?.toggleAttribute('hidden', this.total > 0);
+		this.sayEmpty();
 		this.dispatchEvent(new Event('order'));
 		this.window.refresh();
 	}

@@ -168,6 +168,10 @@ export class App {
 		'find-next': () => this.find.next(1),
 		'find-previous': () => this.find.next(-1),
 		'find-close': () => this.find.end(),
+		'show-all': () => {
+			this.grid.el.focus({ preventScroll: true });
+			this.grid.setView({ filter: '', find: '' });
+		},
 		facets: () => this.tools.facets(),
 		fresh: () => this.grid.takeOrder({ fresh: true }),
 		outbox: () => this.grid.outbox.retry(),

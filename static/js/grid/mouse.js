@@ -61,7 +61,7 @@ export class Mouse {
 		const target = /** @type {HTMLElement} */ (event.target);
 		if (event.button !== 0 || target.closest('.editor, .cell-actions, .hm')) return;
 		const { grid, editor } = this.app;
-		if (editor.isOpen) editor.finish('stay', false);
+		if (editor.isOpen) editor.leave('stay');
 		if (target.closest('.g-head')) return this.#downHead(event, target);
 		if (target === this.handle) return this.#drag(event, this.#fillDrag());
 		if (!target.closest('.r, .blk')) return;

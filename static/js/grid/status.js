@@ -45,6 +45,7 @@ export class Status {
 			this.grid.redo = counts.redo;
 			this.grid.busy = counts.busy;
 			this.grid.downloading = counts.downloading;
+			this.grid.sayEmpty();
 			this.#counts();
 			this.#busy();
 			this.undoButtons();

@@ -179,7 +179,7 @@ export class RowWindow extends EventTarget {
 	#keep(first, last) {
 		const [a, b] = this.#around(first, last);
 		for (const block of this.blocks.values()) {
-			if (block.index >= a && block.index <= b) continue;
+			if (block.index >= a && block.index <= b && this.grid.total) continue;
 			block.el.remove();
 			this.blocks.delete(block.index);
 		}
