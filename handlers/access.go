@@ -23,7 +23,7 @@ var pageAccess = map[core.Act][]string{
 		"GET /jobs", "GET /jobs/list", "GET /jobs/now", "GET /jobs/:job", "GET /jobs/:job/panel", "GET /settings", "POST /settings/theme", "GET /gallery",
 		"GET " + grid, "GET " + grid + "/columns.css", "GET " + grid + "/order", "GET " + grid + "/rows", "GET " + grid + "/cell", "GET " + grid + "/references",
 		"GET " + grid + "/copy", "GET " + grid + "/export", "GET " + grid + "/counts", "GET " + grid + "/aggregate", "GET " + grid + "/find", "GET " + grid + "/filter",
-		"GET " + grid + "/tools", "GET " + grid + "/facets", "GET " + grid + "/records/:record", "GET " + grid + "/suggestions/next",
+		"GET " + grid + "/tools", "GET " + grid + "/facets", "GET " + grid + "/records/:record", "GET " + grid + "/records/:record/changed", "GET " + grid + "/suggestions/next",
 		"GET " + grid + "/suggestions/groups", "GET " + plan, "GET " + plan + "/effects",
 	},
 	core.Suggest: {"GET " + grid + "/replace", "POST " + grid + "/replace"},

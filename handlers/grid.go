@@ -49,6 +49,7 @@ func (s *Server) gridRoutes(e *echo.Echo) {
 	g.POST("/undelete", s.once(s.undeleteRecords))
 	g.POST("/records", s.once(s.createRecords))
 	g.GET("/records/:record", s.showRecord)
+	g.GET("/records/:record/changed", s.showChanged)
 	g.POST("/records/:record", s.once(s.changeRecord))
 	g.POST("/suggestions/accept", s.once(s.acceptSuggestions))
 	g.POST("/suggestions/reject", s.once(s.rejectSuggestions))

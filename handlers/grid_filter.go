@@ -221,9 +221,38 @@ func chipsOf(p views.GridPage, t store.Table) []views.GridChip {
 	for i, part := range parts {
 		rest := append(append([]string{}, parts[:i]...), parts[i+1:]...)
 		filter := conjunction(rest)
-		out = append(out, views.GridChip{Text: conditionWords(t, part), Filter: filter, Without: p.Address(filter, p.Sort, p.Find)})
+		chip := views.GridChip{Text: conditionWords(t, part), Filter: filter, Without: p.Address(filter, p.Sort, p.Find)}
+		chip.Column, chip.Op, chip.Value = conditionParts(t, part)
+		out = append(out, chip)
 	}
 	return out
+}
+
+// conditionParts says a condition as the filter builder does; all are "" when the builder would write another one.
+func conditionParts(t store.Table, part string) (slug, op, value string) {
+	if m := comparePattern.FindStringSubmatch(part); m != nil {
+		slug, op, value = m[1], map[string]string{"==": "is", "!=": "isnot", ">": "gt", ">=": "ge", "<": "lt", "<=": "le"}[m[2]], literalValue(m[3])
+		if col, _ := t.ColumnBySlug(slug); col.Type == core.Checkbox && op == "is" {
+			op, value = value, ""
+		}
+	} else if m := methodPattern.FindStringSubmatch(part); m != nil {
+		slug, op, value = m[2], map[string]string{"containsIgnoreCase": "contains", "startsWith": "starts", "endsWith": "ends"}[m[3]], literalValue(m[4])
+		if m[1] == "!" {
+			op = "lacks"
+		}
+	} else if m := emptyPattern.FindStringSubmatch(part); m != nil {
+		slug, op = m[2], map[string]string{"": "empty", "!": "filled"}[m[1]]
+	} else if m := inPattern.FindStringSubmatch(part); m != nil {
+		slug, op, value = m[3], map[bool]string{true: "is", false: "isnot"}[m[1] == ""], literalValue(m[2])
+	}
+	col, ok := t.ColumnBySlug(slug)
+	if !ok {
+		return "", "", ""
+	}
+	if again, err := condition(col, op, value); err != nil || again != part {
+		return "", "", ""
+	}
+	return slug, op, value
 }
 
 var (
@@ -283,12 +312,21 @@ func titleOf(t store.Table, slug string) string {
 	return slug
 }
 
+// literalWords gives a literal as a person would write it; the empty text keeps its quotes.
 func literalWords(s string) string {
+	if text := literalValue(s); text != "" {
+		return text
+	}
+	return strings.TrimSpace(s)
+}
+
+// literalValue gives the text of a literal, as one would type it into the filter builder.
+func literalValue(s string) string {
 	s = strings.TrimSpace(s)
 	if m := datePattern.FindStringSubmatch(s); m != nil {
 		s = m[1]
 	}
-	if text, err := strconv.Unquote(s); err == nil && text != "" {
+	if text, err := strconv.Unquote(s); err == nil {
 		return text
 	}
 	return s

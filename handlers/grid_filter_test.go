@@ -21,6 +21,15 @@ func filterTable() store.Table {
 	}}
 }
 
+func TestWhatTheBuilderCannotSayIsLeftToTheExpression(t *testing.T) {
+	t.Parallel()
+	for _, part := range []string{`title.contains("X")`, "edited()", "price == null", `(title == "a" || title == "b")`, `gone == "a"`} {
+		if slug, op, value := conditionParts(filterTable(), part); slug+op+value != "" {
+			t.Errorf("%s is read as %s %s %q", part, slug, op, value)
+		}
+	}
+}
+
 func TestConditionsOfTheBuilderCompile(t *testing.T) {
 	t.Parallel()
 	table := filterTable()
@@ -54,6 +63,10 @@ func TestConditionsOfTheBuilderCompile(t *testing.T) {
 			}
 			if words := conditionWords(table, got); words != c.words {
 				t.Errorf("in words: %s, want %s", words, c.words)
+			}
+			slug, op, value := conditionParts(table, got)
+			if again, err := condition(col, op, value); slug != c.slug || again != got {
+				t.Errorf("the builder reads it as %s %s %q, which is %s (%v)", slug, op, value, again, err)
 			}
 		})
 	}

@@ -63,10 +63,37 @@ func (s *Server) recordPanel(c echo.Context, t store.Table, id int64) (*views.Re
 	if err != nil {
 		return nil, err
 	}
-	p := panelOf(t, rows[0], changes)
+	w, err := s.window(c, t, nil, rows, nil)
+	if err != nil {
+		return nil, err
+	}
+	p := panelOf(t, rows[0], w.Rows[0], changes)
 	p.CanEdit, p.Zone = by.Role >= core.Editor, zoneOf(c)
 	p.Query = viewQuery(c)
 	return &p, nil
+}
+
+// showChanged answers with the number of the first column of a record that a batch changed; 0 is the record as a
+// whole, or none.
+func (s *Server) showChanged(c echo.Context) error {
+	id, err := recordID(c)
+	if err != nil {
+		return err
+	}
+	batch, err := numberParam(c, "batch")
+	if err != nil {
+		return err
+	}
+	changes, err := s.store.RecordHistory(ctxOf(c), actor(c), refOf(c), id, -1, store.First(historyLines))
+	if err != nil {
+		return err
+	}
+	for _, ch := range changes {
+		if ch.Batch.ID == batch {
+			return c.JSON(http.StatusOK, map[string]int{"column": ch.Column})
+		}
+	}
+	return c.JSON(http.StatusOK, map[string]int{"column": core.RecordColumn})
 }
 
 // viewQuery keeps the view in the panel's plain links.
@@ -77,8 +104,7 @@ func viewQuery(c echo.Context) string {
 	return q.Encode()
 }
 
-func panelOf(t store.Table, r store.Row, changes []store.Change) views.RecordPanel {
-	row := rowOf(t, gridColumns(t, nil), r, -1)
+func panelOf(t store.Table, r store.Row, row views.GridRow, changes []store.Change) views.RecordPanel {
 	p := views.RecordPanel{
 		Base: views.GridBase(t.Snapshot, t.ID), Row: row, RemoteID: r.RemoteID, Title: recordTitle(t, r),
 		Creatable: t.Creatable, Deletable: t.Deletable,

@@ -68,7 +68,7 @@ func TestNumbersReadAsPeopleWriteThem(t *testing.T) {
 	t.Parallel()
 	for got, want := range map[string]string{
 		Number(0): "0", Number(3201): "3,201", Number(-1_000_000): "-1,000,000", Counted(1, "edit", "edits"): "1 edit", Counted(12, "edit", "edits"): "12 edits",
-		Rate(4.83): "4.8", Rate(51_300.4): "51,300", Span(41 * time.Second): "41 s", Span(125 * time.Minute): "2 h 5 min", Bytes(1_234_567): "1.2 MB", Known(nil): "…",
+		Rate(4.83): "4.8", Rate(0.01): "", Rate(51_300.4): "51,300", Span(41 * time.Second): "41 s", Span(125 * time.Minute): "2 h 5 min", Bytes(1_234_567): "1.2 MB", Known(nil): "…",
 		Initials("Ana Novák Lind"): "AN",
 	} {
 		if got != want {

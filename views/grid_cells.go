@@ -34,6 +34,7 @@ func (c *GridCell) appendClasses(to []byte) []byte {
 		{" is-edited", c.Edited}, {" is-suggested", len(c.Suggestions) > 0}, {" is-conflict", c.Conflict},
 		{" is-invalid", c.Problem != ""}, {" is-readonly", !c.Column.Writable},
 		{" is-null", null}, {" is-blank", !null && c.Value.List == nil && c.Value.Text == ""},
+		{" is-lines", c.Value.List == nil && strings.Contains(strings.TrimRight(c.Value.Text, "\n"), "\n")},
 		{" is-on", c.Column.Type == core.Checkbox && c.Value.Text == "true"},
 	} {
 		if s.on {
@@ -44,16 +45,16 @@ func (c *GridCell) appendClasses(to []byte) []byte {
 }
 
 // hint gives what a cell says when it is pointed at: its old value, whose suggestion it is, what is wrong with it.
-func (c *GridCell) hint() string {
+func (c *GridCell) hint(zone *time.Location) string {
 	var parts []string
 	if c.Problem != "" {
 		parts = append(parts, c.Problem)
 	}
 	if c.Conflict {
-		parts = append(parts, "The service changed it too: "+shown(c.Theirs))
+		parts = append(parts, "The service changed it too: "+c.Column.shown(c.Theirs, zone))
 	}
 	if c.Edited {
-		parts = append(parts, "was "+shown(c.Base))
+		parts = append(parts, "was "+c.Column.shown(c.Base, zone))
 	}
 	for _, s := range c.Suggestions {
 		parts = append(parts, "suggested by "+s.Who+because(s.Reason))
@@ -80,13 +81,51 @@ func (c *GridCell) more() string {
 func shown(v core.Value) string {
 	switch {
 	case v.IsNull():
-		return "null"
+		return "empty"
 	case v.List != nil && len(v.List) == 0:
-		return "an empty list"
+		return "empty list"
 	case v.List == nil && v.Text == "":
-		return "an empty text"
+		return "empty text"
 	}
 	return clip(v.Plain(), 160)
+}
+
+// shown gives a value of the column on one line for people: its number in groups, its instant in their zone.
+func (c *GridColumn) shown(v core.Value, zone *time.Location) string {
+	switch {
+	case nameless(v):
+		return shown(v)
+	case c.Type == core.Number && !c.tellsApart():
+		return grouped(v.Text)
+	case c.Type == core.DateTime:
+		return zoned(v.Text, zone)
+	}
+	return shown(v)
+}
+
+// tellsApart says whether the column's numbers are names of records, and not amounts: they are shown as they are.
+func (c *GridColumn) tellsApart() bool {
+	return c.Key || c.Slug == "id" || strings.HasSuffix(c.Slug, "_id")
+}
+
+// leastGrouped is how many digits a number has that is written in groups: years and codes of four stay as they are.
+const leastGrouped = 5
+
+// grouped writes a plain number with a comma between groups of three digits; everything else stays as it is.
+func grouped(s string) string {
+	whole, part, _ := strings.Cut(strings.TrimPrefix(s, "-"), ".")
+	if len(whole) < leastGrouped || strings.Trim(whole+part, "0123456789") != "" {
+		return s
+	}
+	at := strings.Index(s, whole)
+	var b strings.Builder
+	for i, digit := range whole {
+		if i > 0 && (len(whole)-i)%3 == 0 {
+			b.WriteByte(',')
+		}
+		b.WriteRune(digit)
+	}
+	return s[:at] + b.String() + s[at+len(whole):]
 }
 
 func clip(s string, most int) string {
@@ -194,7 +233,10 @@ func rowNumber(r GridRow) string {
 }
 
 // diffShown gives one side of a change that is shown as a whole.
-func diffShown(v core.Value, oneLine bool) string {
+func diffShown(t core.ColumnType, v core.Value, oneLine bool) string {
+	if t == core.Number {
+		return (&GridColumn{Type: t}).shown(v, nil)
+	}
 	if oneLine || nameless(v) {
 		return shown(v)
 	}

@@ -36,6 +36,10 @@ func cells() map[string]GridCell {
 		"null":                  {Column: column(3, core.Text), Value: core.NullValue},
 		"empty-text":            {Column: column(3, core.Text), Value: text("")},
 		"number":                {Column: column(4, core.Number), Value: text("29.00"), Edited: true, Base: text("27.00")},
+		"number-grouped":        {Column: column(4, core.Number), Value: text("-514102.50"), Edited: true, Base: text("32086")},
+		"number-year":           {Column: column(4, core.Number), Value: text("1987")},
+		"number-key":            {Column: GridColumn{Number: 4, Type: core.Number, Key: true}, Value: text("514102")},
+		"several-lines":         {Column: column(3, core.LongText), Value: text("one\ntwo\n")},
 		"zero":                  {Column: column(4, core.Number), Value: text("0")},
 		"checkbox-on":           {Column: column(5, core.Checkbox), Value: text("true")},
 		"checkbox-off":          {Column: column(5, core.Checkbox), Value: text("false")},
@@ -122,5 +126,15 @@ func TestARowThatIsGoneKeepsItsPlaceAndHasNoCells(t *testing.T) {
 	}
 	if strings.Contains(got.String(), "gridcell") {
 		t.Errorf("it has cells: %s", got.String())
+	}
+}
+
+func TestRowNumbersLeaveRoomForTheirMark(t *testing.T) {
+	t.Parallel()
+	few, many := int64(999), int64(32_086)
+	for records, want := range map[*int64]int{nil: 56, &few: 56, &many: 59} {
+		if got := numbersWidth(records); got != want {
+			t.Errorf("they are %d px wide, not %d", got, want)
+		}
 	}
 }

@@ -24,6 +24,7 @@ type GridColumn struct {
 	Required bool            `json:"required,omitempty"`
 	Insert   bool            `json:"insertOnly,omitempty"`
 	Target   string          `json:"target,omitempty"` // references: id of the table they point to, when it is in the snapshot
+	Key      bool            `json:"key,omitempty"`
 }
 
 // NewGridColumn gives a column with the width that its type wants where nobody chose one.
@@ -32,7 +33,7 @@ func NewGridColumn(c core.Column) GridColumn {
 		Number: c.Number, Slug: c.Slug, Title: c.Title, Type: c.Type, Width: c.Width,
 		Writable: c.Writable || c.InsertOnly, WhyNot: c.WhyNot, Insert: c.InsertOnly,
 		Choices: c.Options.Choices, Open: c.Options.OpenChoices || len(c.Options.Choices) == 0, Required: c.Options.Required,
-		Target: c.Options.TargetTable,
+		Target: c.Options.TargetTable, Key: c.Options.Key,
 	}
 	if g.Width == 0 {
 		g.Width = max(defaultWidth(c.Type), min(mostTitle, titleRoom+bold*utf8.RuneCountInString(c.Title)), pillWidth(c.Options.Choices))
@@ -124,8 +125,12 @@ type GridTab struct {
 	Active    bool
 }
 
-// GridChip is one condition of the filter, with the filter and the address of the view without it.
-type GridChip struct{ Text, Filter, Without string }
+// GridChip is one condition of the filter, with the filter and the address of the view without it. Column (a slug), Op and
+// Value are as in the filter builder; they are "" for a condition that it cannot say.
+type GridChip struct {
+	Text, Filter, Without string
+	Column, Op, Value     string
+}
 
 // GridFacets are the distinct values of a column under the view.
 type GridFacets struct {

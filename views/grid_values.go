@@ -30,7 +30,7 @@ func gridCells(cells []GridCell, zone *time.Location) templ.Component {
 		var open []byte
 		for i := range cells {
 			c := &cells[i]
-			open = c.appendOpening(open[:0])
+			open = c.appendOpening(open[:0], zone)
 			if _, err := w.Write(open); err != nil {
 				return err
 			}
@@ -45,7 +45,7 @@ func gridCells(cells []GridCell, zone *time.Location) templ.Component {
 	})
 }
 
-func (c *GridCell) appendOpening(to []byte) []byte {
+func (c *GridCell) appendOpening(to []byte, zone *time.Location) []byte {
 	to = append(to, `<div role="gridcell" class="`...)
 	to = c.appendClasses(to)
 	to = strconv.AppendInt(append(to, `" data-c="`...), int64(c.Column.Number), 10)
@@ -54,7 +54,7 @@ func (c *GridCell) appendOpening(to []byte) []byte {
 		to = append(to, " data-cut"...)
 	}
 	if c.Edited {
-		to = appendAttribute(to, "data-was", shown(c.Base))
+		to = appendAttribute(to, "data-was", c.Column.shown(c.Base, zone))
 	}
 	if len(c.Suggestions) > 0 {
 		to = strconv.AppendInt(append(to, ` data-sug="`...), c.Suggestions[0].ID, 10)
@@ -63,7 +63,7 @@ func (c *GridCell) appendOpening(to []byte) []byte {
 	if more := c.more(); more != "" {
 		to = appendAttribute(to, "data-more", more)
 	}
-	if hint := c.hint(); hint != "" {
+	if hint := c.hint(zone); hint != "" {
 		to = appendAttribute(to, "title", hint)
 	}
 	return append(to, '>')
@@ -82,7 +82,7 @@ func cellInside(c *GridCell, zone *time.Location) templ.Component {
 	if c.Titles != nil && !nameless(c.Value) {
 		return written(references(c.Value, c.Titles))
 	}
-	return gridValue(c.Column.Type, c.Value, c.Cut, zone)
+	return gridValue(c, zone)
 }
 
 // references shows each record by its title, with its id beside it; one that is not in the snapshot by its id alone.
@@ -120,11 +120,12 @@ const (
 )
 
 // gridValue renders a value as its type is shown; null and the empty text are empty, and the style sheet marks them.
-func gridValue(t core.ColumnType, v core.Value, cut bool, zone *time.Location) templ.Component {
+func gridValue(c *GridCell, zone *time.Location) templ.Component {
+	v := c.Value
 	if nameless(v) {
 		return written("")
 	}
-	switch t {
+	switch c.Column.Type {
 	case core.Checkbox:
 		return written(`<span class="sr">` + templ.EscapeString(v.Text) + `</span>`)
 	case core.Choice:
@@ -133,11 +134,11 @@ func gridValue(t core.ColumnType, v core.Value, cut bool, zone *time.Location) t
 		return written(pills(v.List))
 	case core.Images:
 		return written(thumbs(v.List))
-	case core.DateTime:
-		return written(templ.EscapeString(zoned(v.Text, zone)))
+	case core.Number, core.DateTime:
+		return written(templ.EscapeString(c.Column.shown(v, zone)))
 	}
 	html := templ.EscapeString(v.Plain())
-	if cut {
+	if c.Cut {
 		html += "…"
 	}
 	return written(html)
@@ -191,7 +192,7 @@ func DiffText(t core.ColumnType, before, after core.Value) templ.Component {
 
 func diffHTML(t core.ColumnType, before, after core.Value, oneLine bool) string {
 	if !wordwise(t, before, after) {
-		return diffSide("del", before, oneLine) + " " + diffSide("ins", after, oneLine)
+		return diffSide("del", t, before, oneLine) + " " + diffSide("ins", t, after, oneLine)
 	}
 	var b strings.Builder
 	for _, p := range wordDiff(before.Plain(), after.Plain(), oneLine) {
@@ -208,10 +209,10 @@ func diffHTML(t core.ColumnType, before, after core.Value, oneLine bool) string 
 }
 
 // diffSide renders one side of a change that is shown as a whole; a value without characters is named, in italics.
-func diffSide(tag string, v core.Value, oneLine bool) string {
+func diffSide(tag string, t core.ColumnType, v core.Value, oneLine bool) string {
 	class := ""
 	if nameless(v) {
 		class = ` class="nil"`
 	}
-	return "<" + tag + class + ">" + templ.EscapeString(diffShown(v, oneLine)) + "</" + tag + ">"
+	return "<" + tag + class + ">" + templ.EscapeString(diffShown(t, v, oneLine)) + "</" + tag + ">"
 }

@@ -2,16 +2,24 @@ package views
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
-// numbersWidth is how wide the row numbers are, in px, as in the grid's style sheet.
-const numbersWidth = 56
+// numbersWidth gives how wide the row numbers of so many records are, in px, as in static/js/grid/columns.js: the number, and
+// beside it the mark of what is new or deleted.
+func numbersWidth(records *int64) int {
+	if records == nil {
+		return 56
+	}
+	return max(56, 7*len(strconv.FormatInt(*records, 10))+24)
+}
 
 // ColumnWidths gives the widths of the columns as a style sheet.
 func (p GridPage) ColumnWidths() string {
 	var b strings.Builder
-	total := numbersWidth
+	total := numbersWidth(p.Counts.Records)
+	fmt.Fprintf(&b, "@media (min-width: 641px) { .g .n { width: %dpx } }\n", total)
 	for _, c := range p.Columns {
 		fmt.Fprintf(&b, ".g [data-c=\"%d\"] { width: %dpx }\n", c.Number, c.Width)
 		total += c.Width

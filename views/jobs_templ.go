@@ -964,7 +964,7 @@ func jobNumbers(v JobView) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		if v.Job.State == "running" && v.Job.Rate > 0 {
+		if v.Job.State == "running" && Rate(v.Job.Rate) != "" {
 			var templ_7745c5c3_Var48 string
 			templ_7745c5c3_Var48, templ_7745c5c3_Err = templ.JoinStringErrs(Rate(v.Job.Rate))
 			if templ_7745c5c3_Err != nil {
@@ -1368,7 +1368,7 @@ func jobTable(t TableLine) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		if t.State == "running" && t.Rate > 0 {
+		if t.State == "running" && Rate(t.Rate) != "" {
 			var templ_7745c5c3_Var70 string
 			templ_7745c5c3_Var70, templ_7745c5c3_Err = templ.JoinStringErrs(" · " + Rate(t.Rate) + " rows a second")
 			if templ_7745c5c3_Err != nil {

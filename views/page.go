@@ -140,8 +140,14 @@ func Known(n *int64) string {
 	return Number(*n)
 }
 
-// Rate writes records per second, with a digit where it matters.
+// leastRate is the slowest speed that is worth a word, per second: "0.0 a second" says nothing.
+const leastRate = 0.05
+
+// Rate writes records per second, with a digit where it matters; "" is too slow, or not known yet.
 func Rate(perSecond float64) string {
+	if perSecond < leastRate {
+		return ""
+	}
 	if perSecond < 10 {
 		return strconv.FormatFloat(perSecond, 'f', 1, 64)
 	}

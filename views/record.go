@@ -105,11 +105,26 @@ func (f RecordField) rows() string {
 	return strconv.Itoa(min(12, max(2, len(f.Cell.Value.Text)/48+1)))
 }
 
-func nullWords(v core.Value) string {
-	if v.IsNull() {
-		return "null"
+// emptyMark gives the mark of a value without characters, as in the grid's cells; "" for every other.
+func emptyMark(v core.Value) string {
+	switch {
+	case !nameless(v):
+		return ""
+	case v.IsNull() || v.List != nil:
+		return "—"
 	}
-	return ""
+	return "“”"
+}
+
+// placeholder says in an empty field what it holds or takes.
+func (f RecordField) placeholder() string {
+	switch {
+	case f.Cell.Column.Type.IsList():
+		return "One or more, with commas between them"
+	case f.Cell.Column.Type == core.Reference && f.Cell.Column.Target != "":
+		return "Type a name to find it"
+	}
+	return emptyMark(f.Cell.Value)
 }
 
 // mineWords names what keeping what stands here means, of a cell or (column 0) of the record as a whole.

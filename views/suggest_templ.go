@@ -367,7 +367,7 @@ func replaceDialog(p GridPage) templ.Component {
 					}
 				}
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 27, "</select></label> <label class=\"flex items-center gap-1.5\"><input type=\"checkbox\" name=\"case\" value=\"1\"> Match case</label> <label class=\"flex items-center gap-1.5\"><input type=\"checkbox\" name=\"whole\" value=\"1\"> Whole cell</label></div><p class=\"text-small text-ink-2\">It runs over the records that the filter shows, and makes suggestions: nothing changes until somebody accepts them.</p><div id=\"replace-preview\" aria-live=\"polite\"></div><p class=\"pop-error\" data-error role=\"alert\"></p><div class=\"sticky -bottom-4 -mx-4 -mb-4 flex justify-end border-t border-rule bg-paper px-4 py-3\">")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 27, "</select></label> <label class=\"flex items-center gap-1.5\"><input type=\"checkbox\" name=\"case\" value=\"1\"> Match case</label> <label class=\"flex items-center gap-1.5\"><input type=\"checkbox\" name=\"whole\" value=\"1\"> Whole cell</label></div><p class=\"text-small text-ink-2\">It runs over the records that the filter shows, and makes suggestions: nothing changes until somebody accepts them.</p><div id=\"replace-preview\" aria-live=\"polite\"></div><p class=\"pop-error\" data-error role=\"alert\"></p><div class=\"sticky bottom-0 -mx-4 -mb-4 flex justify-end border-t border-rule bg-paper px-4 py-3\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -1,6 +1,7 @@
 package grid
 
 import (
+	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
@@ -59,7 +60,9 @@ func mustPlaces(t *testing.T, places int) shop {
 // at makes a cell the active one.
 func (p page) at(position, column int) {
 	p.t.Helper()
-	p.do(chromedp.Click(chromedp.CSS(cell(position, column))))
+	var at struct{ X, Y float64 } // and not the node: rows are drawn anew at any time
+	must(p.t, json.Unmarshal([]byte(p.get(fmt.Sprintf(`(() => { const b = document.querySelector('%s').getBoundingClientRect(); return { X: b.left + b.width / 2, Y: b.top + b.height / 2 }; })()`, cell(position, column)))), &at))
+	p.do(chromedp.MouseClickXY(at.X, at.Y))
 	p.until("the cell is active", fmt.Sprintf(`document.querySelector('#grid-active')?.matches('%s')`, cell(position, column)))
 }
 
@@ -124,4 +127,144 @@ func TestAViewWithoutRecordsSaysSoAndOffersAll(t *testing.T) {
 	p.keys("nowhere")
 	p.until("a search without hits says so too", `document.querySelector('.g-empty [data-empty=view]')?.checkVisibility()`)
 	p.until("and nothing of the old rows is left", `!document.querySelector('.blk')`)
+}
+
+func TestNumbersAreInGroupsToTheEyeAndPlainInTheEditor(t *testing.T) {
+	t.Parallel()
+	s := mustPlaces(t, 20)
+	p, ids, people := mustPage(t, s.address()), s.ids(t), s.col("people")
+	if got := p.text(0, people) + " " + p.text(0, s.col("id")); got != "514,102 32000" {
+		t.Errorf("the cells show %s", got)
+	}
+	p.at(0, people)
+	p.keys(kb.F2)
+	p.until("the editor has the plain number", `document.querySelector('.editor textarea')?.value === '514102'`)
+	p.keys("5" + kb.Enter)
+	p.until("the new one is in groups", fmt.Sprintf(`document.querySelector('%s:not(.is-pending)')?.textContent === '5,141,025'`, cell(0, people)))
+	if got := s.value(t, ids[0], "people"); got != "5141025" {
+		t.Errorf("the database holds %s", got)
+	}
+	p.keys(kb.ArrowDown, kb.ModifierShift)
+	p.until("so are sums", `/Σ 1,028,207/.test(document.querySelector('#status-sums').textContent)`)
+}
+
+func TestTheRecordPanelFollowsTheActiveCellAndNamesReferences(t *testing.T) {
+	t.Parallel()
+	s := mustPlaces(t, 20)
+	p, ids, country := mustPage(t, s.address()), s.ids(t), s.col("country")
+	p.keys(" ")
+	p.until("the panel shows the first", `document.querySelector('.record-title')?.textContent === 'Place 0'`)
+	p.at(3, country)
+	p.until("it goes along", `document.querySelector('.record-title')?.textContent === 'Place 3' && document.activeElement.id === 'grid'`)
+	field := fmt.Sprintf(`#record-field-%d`, country)
+	p.until("it says what the reference is called", fmt.Sprintf(`document.querySelector('%s').value === 'IR' && document.querySelector('%s').nextElementSibling.textContent === 'Iran'`, field, field))
+	p.until("what is empty has the grid's mark, and a list a hint", fmt.Sprintf(`document.querySelector('#record-field-%d').placeholder === '—' && /commas/.test(document.querySelector('#record-field-%d').placeholder)`, s.col("code"), s.col("also")))
+	p.do(chromedp.Click(chromedp.CSS(field)))
+	p.keys("a", kb.ModifierCtrl)
+	p.keys("swed")
+	p.until("it offers records by name", fmt.Sprintf(`[...document.querySelector('%s').list.options].some((o) => o.value === 'SE' && o.label === 'Sweden')`, field))
+	p.keys("en" + kb.Enter)
+	p.until("the name has become the record", fmt.Sprintf(`document.querySelector('%s:not(.is-pending)')?.firstChild.textContent === 'Sweden'`, cell(3, country)))
+	if got := s.value(t, ids[3], "country"); got != "SE" {
+		t.Errorf("the database holds %s", got)
+	}
+}
+
+func TestTheFilterBuilderBeginsWithWhatIsLikelyAndChangesItsConditions(t *testing.T) {
+	t.Parallel()
+	s := mustPlaces(t, 20)
+	p := mustPage(t, s.address())
+	choose := func(name, value string) {
+		p.get(fmt.Sprintf(`(() => { const s = document.querySelector('[data-form=condition] [name=%s]:enabled'); s.value = %s; s.dispatchEvent(new Event('change', { bubbles: true })); })()`, name, quoted(t, value)))
+	}
+	form := func(what, condition string) {
+		p.until(what, `((f) => `+condition+`)(document.querySelector('[data-form=condition]'))`)
+	}
+	p.do(chromedp.Click(chromedp.CSS(`#filter-menu summary`)))
+	choose("column", "kind")
+	form("the choices are there to be picked", `f.querySelector('[name=op]').value === 'is' && f.querySelector('select[name=value]').checkVisibility() && f.querySelector('select[name=value]').options.length === 8 && !f.querySelector('input[name=value]').checkVisibility()`)
+	choose("column", "name")
+	form("a text begins with contains", `f.querySelector('[name=op]').value === 'contains' && f.querySelector('input[name=value]').checkVisibility()`)
+	p.do(chromedp.SendKeys(chromedp.CSS(`[data-form=condition] input[name=value]`), "Place 1"+kb.Enter))
+	p.until("it is a chip", `document.querySelector('.chip-text')?.textContent === 'name contains Place 1' && document.querySelector('#status-match b').textContent === '11'`)
+	p.do(chromedp.Click(chromedp.CSS(`.chip-text`)))
+	form("the chip opens the builder with its condition", `f.checkVisibility() && f.querySelector('[name=column]').value === 'name' && f.querySelector('[name=op]').value === 'contains' && document.activeElement === f.querySelector('input[name=value]') && document.activeElement.value === 'Place 1'`)
+	p.keys("2" + kb.Enter)
+	p.until("it is changed, and not one more", `[...document.querySelectorAll('.chip-text')].map((c) => c.textContent).join() === 'name contains Place 12'`)
+}
+
+func TestUndoGoesToWhatItChangedAndActsAreSaidOnce(t *testing.T) {
+	t.Parallel()
+	s := mustPlaces(t, 400)
+	p := mustPage(t, s.address())
+	p.paste("Somewhere\tFR\nElsewhere\tSE", "") // the key, which is locked, and the name
+	p.until("it says what the paste did", `/Pasted. 2 cells were changed/.test(document.querySelector('#toasts').innerText)`)
+	p.keys("xyz")
+	p.until("a locked cell says so once", `document.querySelectorAll('#toasts > *').length === 2`)
+	p.keys(kb.End, kb.ModifierCtrl)
+	p.until("the end is active", `document.querySelector('#grid-active')?.closest('[data-pos="399"]')`)
+	p.keys("z", kb.ModifierCtrl)
+	p.until("the cell that was undone is active", fmt.Sprintf(`document.querySelector('#grid-active')?.matches('%s') && document.querySelector('#grid-active').textContent === 'Place 0'`, cell(0, s.col("name"))))
+	p.until("it is said as something done", `/^Undone: Paste/m.test(document.querySelector('#toasts').innerText)`)
+	_, err := s.ApplyChanges(t.Context(), s.by, s.table.Ref(), store.Changes{Creates: []store.NewRecord{{}}}, store.ChangeOptions{})
+	must(t, err)
+	p.until("a list without a sort is not called sorted", `/^listed .* ago, refresh$/.test(document.querySelector('#status-order:not([hidden])')?.textContent)`)
+}
+
+func TestTheSuggestionsBarCountsAndCloses(t *testing.T) {
+	t.Parallel()
+	s := mustPlaces(t, 20)
+	ids := s.ids(t)
+	suggest := func(ids ...int64) {
+		var sets []store.CellEdit
+		for _, id := range ids {
+			sets = append(sets, store.CellEdit{Record: id, Column: s.col("name"), Value: core.TextValue("New")})
+		}
+		_, err := s.ApplyChanges(t.Context(), s.by, s.table.Ref(), store.Changes{Sets: sets}, store.ChangeOptions{Suggest: true})
+		must(t, err)
+	}
+	suggest(ids[1])
+	p := mustPage(t, s.address())
+	p.until("one is one", `document.querySelector('#review-where')?.textContent === '1 suggestion'`)
+	p.do(chromedp.Click(chromedp.CSS(`[data-do=review-close]`)))
+	p.until("it is closed", `document.querySelector('#review').hidden && document.activeElement.id === 'grid'`)
+	suggest(ids[2], ids[3])
+	p.until("more of them open it again", `!document.querySelector('#review').hidden && document.querySelector('#review-where').textContent === '3 suggestions'`)
+	p.at(1, s.col("name"))
+	p.until("those of the column are counted", `document.querySelector('#review-column-count').textContent === '3'`)
+	p.keys(kb.Enter, kb.ModifierAlt)
+	p.until("and again when some are decided", `document.querySelector('#review-column-count').textContent === '2'`)
+	p.do(chromedp.Click(chromedp.CSS(`[data-do=reject-all]`)))
+	p.until("all are rejected", `document.querySelector('#review').hidden && /Rejected 2 suggestions/.test(document.querySelector('#toasts').innerText)`)
+}
+
+func TestTheTitleStaysBesideTheKeyAndAPhoneHasEverything(t *testing.T) {
+	t.Parallel()
+	s := mustPlaces(t, 20)
+	ids := s.ids(t)
+	_, err := s.ApplyChanges(t.Context(), s.by, s.table.Ref(), store.Changes{Sets: []store.CellEdit{{Record: ids[0], Column: s.col("name"), Value: core.TextValue("Two\nlines")}}}, store.ChangeOptions{})
+	must(t, err)
+	p := mustPage(t, s.address())
+	p.until("a text of several lines has a mark", fmt.Sprintf(`document.querySelector('%s.is-lines')`, cell(0, s.col("name"))))
+	p.at(0, s.col("name"))
+	p.keys("o", kb.ModifierAlt)
+	p.until("the old value is shown at the cell", `document.querySelector('.old-value')?.textContent === 'was Place 0'`)
+	p.do(chromedp.EmulateViewport(1000, 700))
+	left := fmt.Sprintf(`Math.round(document.querySelector('%s').getBoundingClientRect().left)`, cell(1, s.col("name")))
+	before := p.get(left)
+	p.get(`void (document.querySelector('#grid').scrollLeft = 300)`)
+	p.until("the others are scrolled", `document.querySelector('#grid').scrollLeft >= 150`)
+	if after := p.get(left); after != before {
+		t.Errorf("the title stood at %s and stands at %s", before, after)
+	}
+	p.do(chromedp.EmulateViewport(390, 800))
+	p.until("it makes room on a phone", left+` < 0`)
+	for _, act := range []string{"find", "replace", "add"} {
+		p.do(chromedp.Click(chromedp.CSS(`summary[aria-label=More]`)))
+		p.until(act+" is in the menu", `document.querySelector('.pop [data-do=`+act+`]').checkVisibility()`)
+		p.keys(kb.Escape)
+	}
+	p.get(`void (document.querySelector('#status-order').before('listed '.repeat(6)))`)
+	p.until("what has no room under the grid goes to the next line", `document.querySelector('#grid-status').scrollWidth <= document.querySelector('#grid-status').clientWidth && document.querySelector('#grid-status').clientHeight > 40`)
+	p.until("the tabs have the whole width", `document.querySelector('.tabs-list').clientWidth > 360`)
 }

@@ -407,7 +407,9 @@ func TestFindAndReplaceSuggestsOverTheFilteredRows(t *testing.T) {
 	p.do(chromedp.SendKeys(chromedp.CSS(`[name=what]`), "Kettle"), chromedp.SendKeys(chromedp.CSS(`[name=with]`), "Pot"))
 	p.until("it counts", `/11 cells/.test(document.querySelector('#replace-preview')?.innerText) && document.querySelector('#replace-preview ins')?.textContent === 'Pot'`)
 	p.until("nothing is written yet", `!document.querySelector('.is-suggested')`)
-	p.do(chromedp.Click(chromedp.CSS(`[data-submit]`)))
+	p.do(chromedp.EmulateViewport(1440, 500))
+	p.until("its button is seen whole in a low window", `document.querySelector('#replace').getBoundingClientRect().bottom - document.querySelector('[data-submit]').getBoundingClientRect().bottom > 8`)
+	p.do(chromedp.EmulateViewport(1440, 900), chromedp.Click(chromedp.CSS(`[data-submit]`)))
 	p.until("there are suggestions", `document.querySelector('#review-where')?.textContent === '1 of 11'`)
 	p.until("its cell says so", `document.querySelector('#grid-active')?.dataset.sug`)
 	anew := `(() => {

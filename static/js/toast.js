@@ -16,7 +16,7 @@ const looks = {
 };
 
 /**
- * Shows a sentence.
+ * Shows a sentence. One that is shown already stays, from now on.
  *
  * @param {'error' | 'ok' | 'info'} kind
  * @param {string} text
@@ -24,6 +24,7 @@ const looks = {
 export function toast(kind, text) {
 	const place = document.getElementById('toasts');
 	if (!place) return;
+	for (const shown of place.children) if (shown.querySelector('p')?.textContent === text) shown.remove();
 	const box = document.createElement('div');
 	box.className = `pointer-events-auto flex items-start gap-2 rounded-lg border px-3.5 py-2.5 shadow ${looks[kind]}`;
 	if (kind === 'error') box.setAttribute('role', 'alert');

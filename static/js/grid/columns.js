@@ -20,15 +20,20 @@
  * @property {boolean} [required]
  * @property {boolean} [insertOnly]
  * @property {string} [target] of references: the table they point to, when it is in the snapshot
+ * @property {boolean} [key]
  */
 
 const LEAST_WIDTH = 56;
 const MOST_WIDTH = 900;
 const NARROW = 640; // px of the window: a phone
+const NUMBER_ROOM = 24; // px beside a row's number, with the mark of what is new or deleted
+const MOST_FROZEN = 0.5; // of the grid's width, for more than one column
 
 export class Columns extends EventTarget {
-	/** @type {Column[]} those shown, in order; the first is frozen */
+	/** @type {Column[]} those shown, in order */
 	shown = [];
+	/** how many of them stay in place when one scrolls sideways: the first, and the title beside the key where there is room */
+	fixed = 1;
 	/** @type {number[]} left edges of the shown ones, from the grid's left edge */
 	lefts = [];
 	/** width of the row numbers */
@@ -78,15 +83,16 @@ export class Columns extends EventTarget {
 	place() {
 		const narrow = window.innerWidth <= NARROW;
 		this.shown = this.all.filter((c) => !this.hidden.has(c.number));
-		this.numbers = Math.max(narrow ? 44 : 56, this.#digits * 8 + 16);
+		this.numbers = Math.max(narrow ? 44 : 56, this.#digits * 7 + NUMBER_ROOM);
 		this.lefts = [];
 		let left = this.numbers;
 		const rules = [];
+		this.fixed = this.#roomForTitle ? 2 : 1;
 		for (const [i, column] of this.shown.entries()) {
 			const width = this.widthOf(i);
 			this.lefts.push(left);
 			rules.push(`.g [data-c="${column.number}"] { left: ${left}px; width: ${width}px }`);
-			if (i === 0) rules.push(`.g [data-c="${column.number}"]:not(#\\#) { position: sticky; z-index: 2 }`);
+			if (i < this.fixed) rules.push(`.g [data-c="${column.number}"]:not(#\\#) { position: sticky; z-index: 2 }`);
 			left += width;
 		}
 		for (const number of this.hidden) rules.push(`.g [data-c="${number}"] { display: none }`);
@@ -97,6 +103,22 @@ export class Columns extends EventTarget {
 	}
 
 	#digits = 1;
+
+	/** Whether the second column says which record it is, the first only being its key, and leaves room for others. */
+	get #roomForTitle() {
+		const [first, second] = this.shown;
+		if (!first?.key || second?.type !== 'text' || second.key) return false;
+		return this.numbers + this.widthOf(0) + second.width <= this.#room * MOST_FROZEN;
+	}
+
+	#room = window.innerWidth;
+
+	/** Says how wide the grid is. @param {number} width px */
+	fit(width) {
+		const was = this.#roomForTitle;
+		this.#room = width;
+		if (this.#roomForTitle !== was) this.place();
+	}
 
 	/** Makes room for the row numbers. @param {number} rows */
 	count(rows) {
@@ -114,7 +136,7 @@ export class Columns extends EventTarget {
 
 	/** The right edge of what stays in place when one scrolls sideways. */
 	get frozen() {
-		return this.numbers + (this.shown.length ? this.widthOf(0) : 0);
+		return this.shown.slice(0, this.fixed).reduce((sum, _, i) => sum + this.widthOf(i), this.numbers);
 	}
 
 	/**
@@ -144,7 +166,18 @@ export class Columns extends EventTarget {
 	}
 
 	/**
-	 * The shown columns that are seen, with some beside them; the frozen first one is always among them.
+	 * Whether a shown column is seen whole.
+	 *
+	 * @param {number} index
+	 * @param {number} left scroll position
+	 * @param {number} width of what is seen
+	 */
+	inView(index, left, width) {
+		return index < this.fixed || (this.lefts[index] >= left + this.frozen && this.lefts[index] + this.widthOf(index) <= left + width);
+	}
+
+	/**
+	 * The shown columns that are seen, with some beside them; the frozen ones are always among them.
 	 *
 	 * @param {number} left scroll position
 	 * @param {number} width of what is seen
@@ -154,15 +187,15 @@ export class Columns extends EventTarget {
 	seen(left, width, beside) {
 		let from = this.shown.length;
 		let to = 0;
-		for (let i = 1; i < this.shown.length; i++) {
+		for (let i = this.fixed; i < this.shown.length; i++) {
 			const start = this.lefts[i];
 			if (start + this.shown[i].width > left + this.frozen && start < left + width) {
 				from = Math.min(from, i);
 				to = Math.max(to, i + 1);
 			}
 		}
-		from = Math.max(1, from - beside);
+		from = Math.max(this.fixed, from - beside);
 		to = Math.min(this.shown.length, to + beside);
-		return [0, ...Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i)].filter((i) => i < this.shown.length).map((i) => this.shown[i].number);
+		return [...Array(this.fixed).keys(), ...Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i)].filter((i) => i < this.shown.length).map((i) => this.shown[i].number);
 	}
 }

@@ -7,7 +7,7 @@
  */
 import { openDialog } from '../app.js';
 import { toast } from '../toast.js';
-import { Problem } from './api.js';
+import { getJSON, Problem } from './api.js';
 import { el } from './grid.js';
 
 /** @typedef {import('./grid.js').Answer} Answer */
@@ -241,8 +241,11 @@ export class Commands {
 	/** Copies the selected records. */
 	async duplicate() {
 		if (this.locked()) return;
-		const records = await this.#records(1000);
-		if (records.length) await this.send('records', { duplicate: records }, 'Duplicate', [], () => this.selection.go(this.grid.total - 1, this.selection.active.col));
+		const ids = await this.#records(1000);
+		if (!ids.length) return;
+		const answer = await this.send('records', { duplicate: ids }, 'Duplicate', [], () => this.selection.go(this.grid.total - 1, this.selection.active.col));
+		const n = answer?.created?.length ?? 0;
+		if (n) toast('ok', `Duplicated ${records(n)}. The ${n === 1 ? 'copy stands' : 'copies stand'} at the end until you sort or filter again.`);
 	}
 
 	/** The ids of the selected records, up to a number. @param {number} most */
@@ -262,7 +265,7 @@ export class Commands {
 		if (this.locked()) return;
 		if (!settings.deletable && !this.selection.element?.closest('.is-created')) return toast('info', settings.whyNoDel || 'Records of this table cannot be deleted.');
 		const answer = await this.send('delete', this.grid.chosen(this.selection.positions()), 'Delete');
-		if (answer?.cells) toast('ok', `Deleted ${records(answer.cells)}. They leave the service when you publish.`);
+		if (answer?.cells) toast('ok', `Deleted ${records(answer.cells)}. ${answer.cells === 1 ? 'It leaves' : 'They leave'} the service when you publish.`);
 		this.#refusals(answer, 'records');
 	}
 
@@ -277,8 +280,26 @@ export class Commands {
 		if (this.locked()) return;
 		const answer = await this.send(`/snapshots/${this.grid.settings.snapshot}/${which}`, {}, which === 'undo' ? 'Undo' : 'Redo');
 		if (!answer) return;
+		const done = which === 'undo' ? 'Undone' : 'Redone';
+		const what = answer.label?.replace(/^(Undo|Redo): /, '');
 		const left = answer.left?.length ? `. ${answer.left.length} were left: ${answer.left[0].reason}` : '';
-		toast(left ? 'info' : 'ok', `${answer.label || (which === 'undo' ? 'Undone' : 'Redone')}${left}`);
+		toast(left ? 'info' : 'ok', `${done}${what ? `: ${what}` : ''}${left}`);
+		await this.#showChanged(answer);
+	}
+
+	/** Goes to the first cell that a batch changed, when nothing of it is seen. @param {Answer} answer */
+	async #showChanged(answer) {
+		const { window, columns } = this.grid;
+		const [record] = answer.rows ?? [];
+		if (!record || (answer.table && answer.table !== this.grid.settings.table)) return;
+		const { from, to } = window.seen;
+		const seen = window.rows().some((row) => answer.rows.includes(Number(row.dataset.id)) && Number(row.dataset.pos) >= from && Number(row.dataset.pos) < to);
+		if (seen && answer.rows.length > 1) return;
+		const { column } = await getJSON(this.grid.at(`records/${record}/changed`, { batch: answer.batch })).catch(() => ({ column: 0 }));
+		const col = columns.indexOf(column);
+		if (seen && (col < 0 || columns.inView(col, this.grid.el.scrollLeft, this.grid.el.clientWidth))) return;
+		const position = await this.grid.positionOf(record).catch(() => -1);
+		if (position >= 0) this.selection.go(position, col < 0 ? this.selection.active.col : col);
 	}
 
 	/**
@@ -305,6 +326,7 @@ export class Commands {
 		if (!body.columns.length) return void this.locked(columns[0]);
 		this.selection.extendTo(range.r0, range.c0, range.r0 + block.length - 1, range.c0 + columns.length - 1);
 		const answer = await this.send('paste', body, 'Paste', this.#pasted(range.r0, body.columns, cells));
+		if (answer && !answer.refused.length) toast('ok', pastedWords(answer));
 		this.#refusals(answer);
 	}
 
@@ -359,6 +381,13 @@ function repeated(block, range) {
 	if (down * right === 1 || high * wide > 200_000) return block;
 	const padded = block.map((line) => [...line, ...Array(width - line.length).fill('')]);
 	return Array.from({ length: block.length * down }, (_, i) => Array(right).fill(padded[i % block.length]).flat());
+}
+
+/** @param {Answer} answer of a paste */
+function pastedWords(answer) {
+	const made = answer.created?.length ? `, in ${records(answer.created.length)} made for ${answer.created.length === 1 ? 'it' : 'them'}` : '';
+	if (!answer.cells) return 'Pasted. Every cell held that already.';
+	return `Pasted. ${answer.cells === 1 ? '1 cell was' : `${answer.cells.toLocaleString('en')} cells were`} changed${made}.`;
 }
 
 /** @param {number} n */

@@ -90,7 +90,8 @@ export class Editor {
 		const local = this.overlay.get(record, column.number);
 		if (local) return local.text;
 		if (!PLAIN.has(column.type) || cell.hasAttribute('data-cut') || cell.hasAttribute('data-sug')) return undefined;
-		return cell.textContent ?? '';
+		const text = cell.textContent ?? '';
+		return column.type === 'number' ? text.replaceAll(',', '') : text; // its groups are for the eye only
 	}
 
 	/** @param {Place} place */
@@ -161,7 +162,7 @@ export class Editor {
 		const { place } = this;
 		if (!place || !this.#box) return;
 		const { columns, window } = this.grid;
-		const left = place.col === 0 ? Math.max(columns.lefts[0], this.grid.el.scrollLeft + columns.numbers) : columns.lefts[place.col];
+		const left = columns.lefts[place.col] + (place.col < columns.fixed ? this.grid.el.scrollLeft : 0);
 		const offset = window.height <= 30_000_000 ? 0 : window.top - this.grid.el.scrollTop;
 		this.#box.style.transform = `translate(${left}px, ${place.row * ROW - offset}px)`;
 		// Near the lower edge the list of values and the reason stand over the cell.

@@ -102,6 +102,11 @@ export class Find {
 			const walker = document.createTreeWalker(row, NodeFilter.SHOW_TEXT);
 			for (let node = walker.nextNode(); node; node = walker.nextNode()) {
 				const text = (node.textContent ?? '').toLowerCase();
+				if (node.parentElement?.matches('.num') && !text.includes(find) && text.replaceAll(',', '').includes(find)) {
+					const range = new Range();
+					range.selectNodeContents(node);
+					ranges.push(range);
+				}
 				for (let i = text.indexOf(find); i >= 0 && !node.parentElement?.matches('.n'); i = text.indexOf(find, i + find.length)) {
 					const range = new Range();
 					range.setStart(node, i);

@@ -80,6 +80,7 @@ export class Grid extends EventTarget {
 		this.counts = settings.counts;
 		this.downloading = settings.downloading;
 		this.columns = new Columns(settings.columns, settings.table);
+		this.columns.count(settings.counts.records ?? 0);
 		this.window = new RowWindow(this);
 		this.window.addEventListener('rows', (event) => this.dispatchEvent(new CustomEvent('rows', { detail: /** @type {CustomEvent} */ (event).detail })));
 	}

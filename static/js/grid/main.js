@@ -51,8 +51,10 @@ export class App {
 		rememberZone();
 		await this.grid.start();
 		const [record, column] = this.grid.settings.cell.split(':').map(Number);
-		const at = record ? await this.grid.positionOf(record).catch(() => -1) : 0;
+		const wanted = record || this.panel.record;
+		const at = wanted ? await this.grid.positionOf(wanted).catch(() => -1) : 0;
 		if (at >= 0) this.selection.go(at, Math.max(0, column ? this.grid.columns.indexOf(column) : 0));
+		this.panel.attend();
 		await this.status.renew();
 		this.follow = new Follow(this);
 		if (!this.panel.isOpen && !document.activeElement?.matches('input, textarea')) this.grid.el.focus({ preventScroll: true });
@@ -172,6 +174,7 @@ export class App {
 			this.grid.el.focus({ preventScroll: true });
 			this.grid.setView({ filter: '', find: '' });
 		},
+		'edit-chip': (target) => this.tools.editChip(target),
 		facets: () => this.tools.facets(),
 		fresh: () => this.grid.takeOrder({ fresh: true }),
 		outbox: () => this.grid.outbox.retry(),
@@ -183,6 +186,8 @@ export class App {
 		reject: () => this.review.decide('reject'),
 		'accept-column': () => this.selection.column && this.review.decideColumn(this.selection.column, 'accept'),
 		'accept-all': () => this.review.decideAll('accept'),
+		'reject-all': () => this.review.decideAll('reject'),
+		'review-close': () => this.review.close(),
 		groups: () => this.review.groups(),
 		'accept-group': (target) => this.review.decideGroup(target.dataset.group ?? '', 'accept'),
 		'reject-group': (target) => this.review.decideGroup(target.dataset.group ?? '', 'reject'),

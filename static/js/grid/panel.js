@@ -6,8 +6,10 @@
  */
 import { showTimes } from '../times.js';
 import { toast } from '../toast.js';
-import { aborted, problemOf, setHTML } from './api.js';
+import { aborted, getJSON, problemOf, setHTML, settled } from './api.js';
 import { el } from './grid.js';
+
+const FOLLOW_MS = 120; // between the active cell's last step and showing its record
 
 export class Panel {
 	/** @type {number | undefined} */
@@ -26,6 +28,52 @@ export class Panel {
 		this.el.addEventListener('submit', (event) => this.#submit(event));
 		this.el.addEventListener('change', (event) => this.#changed(event));
 		this.el.addEventListener('keydown', (event) => this.#key(event));
+		this.el.addEventListener('focusin', (event) => this.#typed(event));
+		this.el.addEventListener('input', (event) => this.#typed(event));
+		app.selection.addEventListener('change', () => this.#moved());
+	}
+
+	/** From now on the panel goes along with the active cell. */
+	attend() {
+		this.#row = this.app.selection.active.row;
+	}
+
+	/** the row of the active cell when last looked at; -1 before the page is ready */
+	#row = -1;
+
+	/** An open panel shows the record of the active cell. */
+	#moved() {
+		const { row } = this.app.selection.active;
+		if (this.#row < 0 || row === this.#row) return;
+		this.#row = row;
+		if (this.isOpen) this.#follow();
+	}
+
+	#follow = settled(FOLLOW_MS, async () => {
+		const { row } = this.app.selection.active;
+		if (!this.isOpen || this.grid.idAt(row) === this.record || this.has(document.activeElement)) return;
+		if (this.el.querySelector('[data-error]:not(:empty)')) return; // what was refused there is not thrown away
+		const record = await this.grid.recordAt(row).catch(() => undefined);
+		if (record === undefined || row !== this.app.selection.active.row) return;
+		this.#position = row;
+		await this.open(record, false);
+	});
+
+	/** Offers the records that a reference may point to, by what is typed. @param {Event} event */
+	#typed(event) {
+		const field = event.target;
+		if (field instanceof HTMLInputElement && field.dataset.references) this.#offer(field);
+	}
+
+	/** @param {HTMLInputElement} field */
+	async #offer(field) {
+		const typed = field.value === field.defaultValue ? '' : field.value;
+		try {
+			const { items } = await getJSON(this.grid.at('references', { column: field.dataset.references, search: typed }));
+			field.list?.replaceChildren(...items.map((/** @type {{id: string, title: string}} */ item) => Object.assign(document.createElement('option'), { value: item.id, label: item.title })));
+		} catch {
+			// the field takes an id without a list
+		}
 	}
 
 	get isOpen() {
@@ -141,6 +189,10 @@ export class Panel {
 	/** A field that was changed is saved when it is left. @param {Event} event */
 	#changed(event) {
 		const field = event.target;
+		if (field instanceof HTMLInputElement && field.list) {
+			const named = [...field.list.options].find((option) => option.label.toLowerCase() === field.value.trim().toLowerCase());
+			if (named) field.value = named.value;
+		}
 		if (field instanceof HTMLElement && field.matches('[name=value]')) field.closest('form')?.requestSubmit();
 	}
 
@@ -167,7 +219,7 @@ export class Panel {
 		const words = form.querySelector('[data-error]');
 		if (!answer) return;
 		if (answer.refused?.length) {
-			if (words) words.textContent = answer.refused[0].reason;
+			if (words?.isConnected) words.textContent = answer.refused[0].reason;
 			else toast('error', answer.refused[0].reason);
 			return;
 		}

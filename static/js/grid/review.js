@@ -17,6 +17,8 @@ const BAR = 60; // px that the bar lies over the grid's lower edge
 export class Review {
 	/** suggestions that are open in the table */
 	total = 0;
+	/** closed by the person, until there is more to decide or they ask for it */
+	#closed = false;
 	/** where the walk stands; null is not known @type {{index: number | null, total: number | null, row: number, column?: number} | undefined} */
 	#place;
 	/** @type {Element | null} */
@@ -29,14 +31,30 @@ export class Review {
 		this.actions = /** @type {HTMLElement} */ (el('#grid-actions'));
 		app.selection.addEventListener('change', () => this.#moved());
 		this.grid.addEventListener('rows', () => this.#attach(app.selection.element ?? null));
+		this.grid.addEventListener('view', () => this.#viewed());
 		this.grid.el.addEventListener('pointerleave', () => this.hover(null));
+	}
+
+	/** Another view has another count; that of the suggestions opens the bar again. */
+	#viewed() {
+		this.#place = undefined;
+		if (this.grid.view.filter.includes('suggested(')) this.#closed = false;
+		this.show(this.total);
+	}
+
+	close() {
+		this.#closed = true;
+		this.show(this.total);
+		this.grid.el.focus({ preventScroll: true });
 	}
 
 	/** Shows the bar while suggestions exist. @param {number} total */
 	show(total) {
 		if (total < this.total) this.#place = undefined; // some are decided: the count of the walk is old
+		if (total > this.total) this.#closed = false;
+		if (total !== this.total) this.#countColumn();
 		this.total = total;
-		const hidden = total === 0 || !this.grid.settings.canEdit;
+		const hidden = total === 0 || this.#closed || !this.grid.settings.canEdit;
 		el('#review')?.toggleAttribute('hidden', hidden);
 		const covered = hidden ? 0 : BAR;
 		if (this.grid.window.covered !== covered) {
@@ -51,7 +69,7 @@ export class Review {
 		if (!words) return;
 		const { index, total } = this.#place ?? { index: null, total: this.total };
 		if (index !== null && total !== null) words.textContent = `${index.toLocaleString('en')} of ${total.toLocaleString('en')}`;
-		else words.textContent = total === null ? 'more suggestions here' : `${total.toLocaleString('en')} suggestions`;
+		else words.textContent = total === null ? 'more suggestions here' : `${total.toLocaleString('en')} ${total === 1 ? 'suggestion' : 'suggestions'}`;
 	}
 
 	#moved() {
@@ -70,6 +88,8 @@ export class Review {
 		const { column } = this.app.selection;
 		if (!badge || !column || !this.total) return;
 		try {
+			badge.hidden = badge.hidden || this.#counted !== column.number; // another column's count is none
+			this.#counted = column.number;
 			const { count, more } = await getJSON(this.grid.at('suggestions/groups', { filter: this.grid.view.filter, find: this.grid.view.find, columns: column.number }));
 			badge.textContent = `${count.toLocaleString('en')}${more ? '+' : ''}`;
 			badge.hidden = count === 0;
@@ -78,6 +98,9 @@ export class Review {
 			badge.hidden = true;
 		}
 	});
+
+	/** the column whose suggestions were counted last */
+	#counted = 0;
 
 	/** Accept and reject stand in the cell under the pointer, else in the active one. @param {Element | null} cell */
 	hover(cell) {
@@ -124,6 +147,8 @@ export class Review {
 	async #go(dir) {
 		const { order } = this.grid;
 		if (!order) return;
+		this.#closed = false;
+		this.show(this.total);
 		const { active, column } = this.app.selection;
 		await this.#to({ order: order.order, pos: active.row, col: column?.number, dir });
 	}
@@ -230,7 +255,7 @@ export class Review {
 		if (answer.cells > 1 || !answer.rows?.length) {
 			this.grid.window.refresh();
 			if (decision === 'accept') toast('ok', `Accepted ${answer.cells.toLocaleString('en')} ${answer.cells === 1 ? 'suggestion' : 'suggestions'}.`);
-			else toast('ok', 'Rejected.');
+			else toast('ok', `Rejected ${answer.cells.toLocaleString('en')} ${answer.cells === 1 ? 'suggestion' : 'suggestions'}.`);
 		}
 		const refused = answer.refused.length + (answer.more_refused ?? 0);
 		if (refused) toast('info', `${refused.toLocaleString('en')} could not be accepted: ${answer.refused[0].reason}`);

@@ -11,6 +11,11 @@ import { records } from './commands.js';
 const MOST_SUMMED = 20_000; // cells, as on the server
 const TICK_MS = 10_000;
 
+/** Writes a number with its digits in groups, from five on, as the cells do. @param {string | number} number */
+function grouped(number) {
+	return String(number).replace(/^(-?)(\d{5,})(?=\.|$)/, (_, sign, whole) => sign + whole.replace(/\B(?=(\d{3})+$)/g, ','));
+}
+
 export class Status {
 	/** the newest version of the table that is known */
 	version = 0;
@@ -105,10 +110,33 @@ export class Status {
 		words.classList.toggle('is-error', cell?.classList.contains('is-refused') ?? false);
 	}
 
-	/** Says the old value aloud. */
+	/** Shows the old value at the cell until the next step, and says it aloud. */
 	sayOld() {
-		const was = this.app.selection.element?.dataset.was;
-		this.say(was === undefined ? 'This cell has not been edited' : `was ${was}`);
+		const cell = this.app.selection.element;
+		const was = cell?.dataset.was;
+		const words = was === undefined ? 'This cell has not been edited' : `was ${was}`;
+		this.say(words);
+		this.#hideOld();
+		if (!cell) return;
+		const box = document.createElement('div');
+		box.className = 'old-value';
+		box.textContent = words;
+		const { left, bottom } = cell.getBoundingClientRect();
+		box.style.left = `${left}px`;
+		box.style.top = `${bottom + 4}px`;
+		document.body.append(box);
+		this.#old = box;
+		const hide = () => this.#hideOld();
+		for (const step of ['keydown', 'pointerdown', 'blur']) window.addEventListener(step, hide, { once: true, capture: true });
+		this.grid.el.addEventListener('scroll', hide, { once: true, passive: true });
+	}
+
+	/** @type {HTMLElement | undefined} */
+	#old;
+
+	#hideOld() {
+		this.#old?.remove();
+		this.#old = undefined;
 	}
 
 	/** @param {string} words for a screen reader, and in the bar */
@@ -137,7 +165,7 @@ export class Status {
 			const sums = await getJSON(this.grid.at('aggregate', {
 				order: this.grid.order.order, ranges: rows.map(([a, b]) => `${a}-${b}`).join(','), tail: this.grid.tail.join(','), cols: cols.join(','),
 			}), this.#summing.signal);
-			if (sums.count) words.textContent = `Σ ${sums.sum}  avg ${sums.avg}  min ${sums.min}  max ${sums.max}`;
+			if (sums.count) words.textContent = `Σ ${grouped(sums.sum)}  avg ${grouped(sums.avg)}  min ${grouped(sums.min)}  max ${grouped(sums.max)}`;
 		} catch {
 			// the bar stays without sums
 		}
@@ -189,7 +217,8 @@ export class Status {
 		const old = this.version > order.version && (view.sort !== '' || view.filter !== '' || view.find !== '' || counts.records !== this.grid.total);
 		age.hidden = !old;
 		const seconds = Math.max(1, Math.round((Date.now() - Date.parse(order.made_at)) / 1000));
-		age.textContent = `sorted ${seconds < 90 ? `${seconds} s` : `${Math.round(seconds / 60)} min`} ago, refresh`;
+		const done = view.sort ? 'sorted' : view.filter || view.find ? 'filtered' : 'listed';
+		age.textContent = `${done} ${seconds < 90 ? `${seconds} s` : `${Math.round(seconds / 60)} min`} ago, refresh`;
 		age.title = 'Edits do not move records while you look at them. Sort and filter again.';
 		this.app.find?.drawn();
 	}

@@ -23,6 +23,7 @@ export class Tools {
 		document.addEventListener('submit', (event) => this.#submit(event));
 		document.addEventListener('change', (event) => this.#change(event));
 		document.addEventListener('input', (event) => this.#input(event));
+		document.addEventListener('toggle', (event) => this.#closed(event), true);
 		window.addEventListener('popstate', () => this.#popped());
 		this.#wire();
 	}
@@ -57,9 +58,9 @@ export class Tools {
 		this.app.find.begin();
 		try {
 			const bar = el('#grid-tools');
-			const finding = document.activeElement instanceof HTMLInputElement && document.activeElement.name === 'find';
 			const html = await getHTML(this.grid.at('tools', this.grid.params));
 			if (!bar) return;
+			const finding = document.activeElement instanceof HTMLInputElement && document.activeElement.name === 'find'; // since then, too
 			if (finding && bar.contains(document.activeElement)) return this.#replaceAround(bar, html);
 			setHTML(bar, html);
 			bar.replaceWith(.../** @type {any} */ (bar.children));
@@ -141,7 +142,7 @@ export class Tools {
 	async #addCondition(form, values) {
 		const words = form.querySelector('[data-error]');
 		try {
-			const { filter } = await getJSON(this.grid.at('filter', { ...values, filter: this.grid.view.filter }));
+			const { filter } = await getJSON(this.grid.at('filter', values));
 			if (await this.setFilter(filter)) form.closest('details')?.removeAttribute('open');
 		} catch (error) {
 			if (words) words.textContent = error instanceof Error ? error.message : String(error);
@@ -152,7 +153,7 @@ export class Tools {
 	#change(event) {
 		const target = event.target;
 		if (target instanceof HTMLInputElement && target.dataset.column) this.showColumn(Number(target.dataset.column), target.checked);
-		if (target instanceof HTMLSelectElement && target.closest('[data-form=condition]')) this.#ops();
+		if (target instanceof HTMLSelectElement && target.closest('[data-form=condition]') && target.name !== 'value') this.#ops(target.name === 'column');
 		if (target instanceof Element && target.closest('[data-form=replace]')) this.app.replace.preview();
 	}
 
@@ -165,8 +166,12 @@ export class Tools {
 		if (target.closest('[data-form=condition]') && el('#facets')?.childElementCount) this.#typedFacet();
 	}
 
-	/** Leaves only the operators that the chosen column has, and offers its values. */
-	#ops() {
+	/**
+	 * Leaves only the operators that the chosen column has, and offers its values.
+	 *
+	 * @param {boolean} [fresh] the column is another: its first operator is the likeliest
+	 */
+	#ops(fresh = false) {
 		const form = el('[data-form=condition]');
 		const column = form?.querySelector('[name=column]');
 		const op = form?.querySelector('[name=op]');
@@ -177,11 +182,49 @@ export class Tools {
 			const fits = (option.dataset.for ?? '') === '' || (option.dataset.for ?? '').split(' ').some((k) => kinds.includes(k));
 			option.hidden = option.disabled = !fits;
 		}
-		if (op.selectedOptions[0]?.disabled) op.value = [...op.options].find((o) => !o.disabled)?.value ?? '';
-		const value = form?.querySelector('[name=value]');
-		value?.toggleAttribute('hidden', ['empty', 'filled', 'true', 'false'].includes(op.value));
+		const closed = Boolean(chosen?.choices?.length && !chosen.open);
+		if (fresh || op.selectedOptions[0]?.disabled) op.selectedIndex = [...op.options].findIndex((o) => (closed ? o.value === 'is' : !o.disabled));
+		const bare = ['empty', 'filled', 'true', 'false'].includes(op.value);
+		const listed = closed && ['is', 'isnot'].includes(op.value);
+		for (const field of /** @type {NodeListOf<HTMLInputElement | HTMLSelectElement>} */ (form?.querySelectorAll('[name=value]'))) {
+			const wanted = !bare && listed === field instanceof HTMLSelectElement;
+			field.hidden = field.disabled = !wanted;
+			if (!wanted || !(field instanceof HTMLSelectElement)) continue;
+			const was = field.value;
+			field.replaceChildren(...(chosen?.choices ?? []).map((c) => new Option(c, c, false, c === was)));
+		}
 		el('#filter-values')?.replaceChildren(...(chosen?.choices ?? []).map((c) => Object.assign(document.createElement('option'), { value: c })));
 		if (this.#facetsOf !== column.value) el('#facets')?.replaceChildren();
+	}
+
+	/** Opens the builder with a condition of the filter, to be replaced by what is made of it. @param {HTMLElement} chip */
+	editChip({ dataset }) {
+		const menu = el('#filter-menu');
+		const form = el('[data-form=condition]');
+		if (!(menu instanceof HTMLDetailsElement) || !(form instanceof HTMLFormElement)) return;
+		menu.open = true;
+		if (!dataset.op) return void el('#filter-expression')?.focus();
+		/** @param {string} name */
+		const field = (name) => /** @type {HTMLSelectElement} */ (form.querySelector(`[name=${name}]:enabled`));
+		field('column').value = dataset.column ?? '';
+		this.#ops(true);
+		const op = field('op');
+		op.selectedIndex = [...op.options].findIndex((o) => o.value === dataset.op && !o.disabled);
+		this.#ops();
+		if (field('value')) field('value').value = dataset.value ?? '';
+		field('filter').value = dataset.rest ?? '';
+		const button = form.querySelector('[type=submit]');
+		if (button) button.textContent = 'Change';
+		setTimeout(() => (field('value') ?? op).focus());
+	}
+
+	/** The builder adds again once it was closed. @param {Event} event */
+	#closed({ target }) {
+		if (!(target instanceof HTMLDetailsElement) || target.id !== 'filter-menu' || target.open) return;
+		const filter = target.querySelector('[data-form=condition] [name=filter]');
+		if (filter instanceof HTMLInputElement) filter.value = this.grid.view.filter;
+		const button = target.querySelector('[data-form=condition] [type=submit]');
+		if (button) button.textContent = 'Add';
 	}
 
 	#facetsOf = '';

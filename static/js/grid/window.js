@@ -47,7 +47,10 @@ export class RowWindow extends EventTarget {
 		this.body = /** @type {HTMLElement} */ (grid.el.querySelector('.g-body'));
 		this.head = /** @type {HTMLElement} */ (grid.el.querySelector('.g-head'));
 		this.el.addEventListener('scroll', () => this.#scrolled(), { passive: true });
-		new ResizeObserver(() => this.draw()).observe(this.el);
+		new ResizeObserver(() => {
+			grid.columns.fit(this.el.clientWidth);
+			this.draw();
+		}).observe(this.el);
 		grid.columns.addEventListener('change', () => this.draw());
 	}
 
@@ -379,8 +382,8 @@ export class RowWindow extends EventTarget {
 		const top = position * ROW;
 		if (top < this.top) this.scrollTo(top);
 		else if (top + ROW > this.top + this.viewHeight - this.covered) this.scrollTo(top + ROW - this.viewHeight + this.covered);
-		if (column < 1) return;
 		const columns = this.grid.columns;
+		if (column < columns.fixed) return;
 		const left = columns.lefts[column];
 		const right = left + columns.widthOf(column);
 		if (left < this.el.scrollLeft + columns.frozen) this.el.scrollLeft = left - columns.frozen;
