@@ -12,7 +12,7 @@ func numbersWidth(records *int64) int {
 	if records == nil {
 		return 56
 	}
-	return max(56, 7*len(strconv.FormatInt(*records, 10))+24)
+	return max(56, 8*len(strconv.FormatInt(*records, 10))+24)
 }
 
 // ColumnWidths gives the widths of the columns as a style sheet.

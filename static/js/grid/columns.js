@@ -83,7 +83,7 @@ export class Columns extends EventTarget {
 	place() {
 		const narrow = window.innerWidth <= NARROW;
 		this.shown = this.all.filter((c) => !this.hidden.has(c.number));
-		this.numbers = Math.max(narrow ? 44 : 56, this.#digits * 7 + NUMBER_ROOM);
+		this.numbers = Math.max(narrow ? 44 : 56, this.#digits * 8 + NUMBER_ROOM);
 		this.lefts = [];
 		let left = this.numbers;
 		const rules = [];
