@@ -93,7 +93,7 @@ func TestACancelledCommandChangesNothing(t *testing.T) {
 		if point == "transform.applied" {
 			close(at)
 			<-asked
-			time.Sleep(l.options.Timings.Renew / 5) // several looks of the job at its row
+			time.Sleep(l.options.Timings.Renew) // many looks of the job at its row
 		}
 	}
 	l.start(t)
