@@ -1,7 +1,6 @@
 package handlers
 
 import (
-	"cmp"
 	"encoding/json"
 	"net/http"
 	"strconv"
@@ -266,8 +265,8 @@ func (s *Server) getRecordHistory(c echo.Context) error {
 		return err
 	}
 	if len(changes) == 0 && part.Offset == 0 { // one that was removed has a history all the same
-		if rows, err := s.store.Rows(ctxOf(c), actor(c), t.Ref(), []int64{id}, store.RowOptions{}); err != nil || len(rows) == 0 {
-			return cmp.Or(err, error(core.Errorf(core.NotFound, "This record is not here (any more).")))
+		if err := s.recordThere(c, id); err != nil {
+			return err
 		}
 	}
 	return answerSpan(c, changes, part, func(ch store.Change) recordChangeJSON {

@@ -85,6 +85,9 @@ func (s *Server) showChanged(c echo.Context) error {
 		return err
 	}
 	changes, err := s.store.RecordHistory(ctxOf(c), actor(c), refOf(c), id, -1, store.First(historyLines))
+	if err == nil && len(changes) == 0 {
+		err = s.recordThere(c, id)
+	}
 	if err != nil {
 		return err
 	}
@@ -94,6 +97,15 @@ func (s *Server) showChanged(c echo.Context) error {
 		}
 	}
 	return c.JSON(http.StatusOK, map[string]int{"column": core.RecordColumn})
+}
+
+// recordThere is NotFound when there is no such record (any more).
+func (s *Server) recordThere(c echo.Context, id int64) error {
+	rows, err := s.store.Rows(ctxOf(c), actor(c), refOf(c), []int64{id}, store.RowOptions{})
+	if err == nil && len(rows) == 0 {
+		err = core.Errorf(core.NotFound, "This record is not here (any more).")
+	}
+	return err
 }
 
 // viewQuery keeps the view in the panel's plain links.
