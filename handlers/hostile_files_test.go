@@ -178,8 +178,8 @@ func TestHostileFilesAreImportedAsTheyAreOrRefused(t *testing.T) {
 // fileOf writes a CSV of about so many bytes and gives the number of its records. It is never in memory.
 func fileOf(w io.Writer, size int64) (records int64, err error) {
 	out := bufio.NewWriterSize(w, 1<<16)
-	written := int64(0)
-	n, err := fmt.Fprint(out, "id,title,price,note\n")
+	written, n := int64(0), 0
+	_, err = fmt.Fprint(out, "id,title,price,note\n")
 	for ; err == nil && written < size; records++ {
 		n, err = fmt.Fprintf(out, "%d,\"Kettle, no. %d\",%d.50,%q\n", records, records, records%1000, strings.Repeat("some words ", 1+int(records%40)))
 		written += int64(n)

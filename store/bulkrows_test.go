@@ -1,42 +1,31 @@
 package store
 
 import (
-	"context"
 	"sync/atomic"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 
 	"scratchpaper/internal/core"
-	"scratchpaper/internal/orgcheck"
 )
-
-// rowsTold notes how many rows a statement gave the program at most.
-type rowsTold struct {
-	*orgcheck.Guard
-	rows atomic.Int64
-}
-
-func (w *rowsTold) TraceQueryEnd(ctx context.Context, conn *pgx.Conn, data pgx.TraceQueryEndData) {
-	if n := data.CommandTag.RowsAffected(); data.CommandTag.Select() && n > w.rows.Load() {
-		w.rows.Store(n)
-	}
-	w.Guard.TraceQueryEnd(ctx, conn, data)
-}
 
 // TestMoreThanTenThousandAreAcceptedUnderAFilterAndCountedWithoutBeingRead has no record or suggestion come into the program: neither
 // for what is accepted, nor for what is counted.
 func TestMoreThanTenThousandAreAcceptedUnderAFilterAndCountedWithoutBeingRead(t *testing.T) {
 	t.Parallel()
-	w := &rowsTold{Guard: orgcheck.Tracer(t)}
-	k := kettlesIn(t, mustStoreTraced(t, w), 12_000)
+	var most atomic.Int64 // rows that a statement gave the program
+	k := kettlesIn(t, mustStore(t, func(data pgx.TraceQueryEndData) {
+		if n := data.CommandTag.RowsAffected(); data.CommandTag.Select() && n > most.Load() {
+			most.Store(n)
+		}
+	}), 12_000)
 	ctx := t.Context()
 	b := Bulk{Kind: "set", Table: k.t.ID, Where: Where{Filter: "true"}, Options: ChangeOptions{Suggest: true}}
 	b.SetValues(k.t, map[int]core.Value{k.col("price"): core.TextValue("0")})
 	if _, j, err := k.Do(ctx, k.by, k.snapshot.ID, b); err != nil || j != nil {
 		t.Fatalf("suggest: %v %v", j, err)
 	}
-	w.rows.Store(0)
+	most.Store(0)
 	res, err := k.AcceptSuggestions(ctx, k.by, k.t.Ref(), Where{Filter: `!title.endsWith("1")`})
 	if err != nil || res.Cells != 10_800 {
 		t.Fatalf("accept: %+v %v", res.Cells, err)
@@ -48,7 +37,7 @@ func TestMoreThanTenThousandAreAcceptedUnderAFilterAndCountedWithoutBeingRead(t 
 	if *counts.Edits != 10_800 || *counts.Suggestions != 1200 || *counts.Records != 12_000 {
 		t.Errorf("the counts are %d edits, %d suggestions, %d records", *counts.Edits, *counts.Suggestions, *counts.Records)
 	}
-	if n := w.rows.Load(); n > 1000 {
+	if n := most.Load(); n > 1000 {
 		t.Errorf("a statement gave the program %d rows", n)
 	}
 	var wrong int

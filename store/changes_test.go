@@ -31,13 +31,8 @@ func (k kettles) col(slug string) int {
 	return c.Number
 }
 
-func mustStore(t *testing.T) *Store {
-	t.Helper()
-	return mustStoreTraced(t, orgcheck.Tracer(t))
-}
-
-// mustStoreTraced makes a store whose statements a tracer sees.
-func mustStoreTraced(t *testing.T, tracer pgx.QueryTracer) *Store {
+// mustStore makes a store; ended is told of each of its statements that is through.
+func mustStore(t *testing.T, ended ...func(pgx.TraceQueryEndData)) *Store {
 	t.Helper()
 	ctx := t.Context()
 	url := testdb.Prepared(t, "migrated", func(ctx context.Context, url string) error {
@@ -48,7 +43,7 @@ func mustStoreTraced(t *testing.T, tracer pgx.QueryTracer) *Store {
 		_, err = migrations.Up(ctx, cfg)
 		return err
 	})
-	pool, err := Connect(ctx, url, 8, tracer)
+	pool, err := Connect(ctx, url, 8, orgcheck.Tracer(t, ended...))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,9 +18,10 @@ type T interface {
 	Cleanup(func())
 }
 
-// Tracer fails the test, and the statement, when one does not name the organization: see Check.
-func Tracer(t T) *Guard {
-	g := &Guard{t: t}
+// Tracer fails the test, and the statement, when one does not name the organization: see Check. ended is told of each statement
+// that is through.
+func Tracer(t T, ended ...func(pgx.TraceQueryEndData)) *Guard {
+	g := &Guard{t: t, ended: ended}
 	t.Cleanup(func() {
 		g.mu.Lock()
 		defer g.mu.Unlock()
@@ -34,6 +35,8 @@ type Guard struct {
 	t    T
 	mu   sync.Mutex
 	over bool // the test has ended: it takes no more errors
+
+	ended []func(pgx.TraceQueryEndData)
 }
 
 var errNoOrganization = errors.New("a statement on a control table does not name the organization")
@@ -62,8 +65,12 @@ func (g *Guard) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.Trace
 	return g.check(ctx, data.SQL)
 }
 
-// TraceQueryEnd does nothing.
-func (g *Guard) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+// TraceQueryEnd tells of a statement that is through.
+func (g *Guard) TraceQueryEnd(_ context.Context, _ *pgx.Conn, data pgx.TraceQueryEndData) {
+	for _, told := range g.ended {
+		told(data)
+	}
+}
 
 // TraceBatchStart checks the statements of a batch.
 func (g *Guard) TraceBatchStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceBatchStartData) context.Context {
