@@ -5,12 +5,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"maps"
 	"mime/multipart"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -139,6 +141,19 @@ type lie struct {
 	header       [2]string
 	refused      bool   // it must be
 	pointer      string // that the refusal of a JSON body must name; "" is any
+}
+
+// thinned is how many lies there are for each that is told, unless HOSTILE=all asks for all: which ones differs from address to address, so
+// that each is told somewhere.
+const thinned = 3
+
+// try tells a lie, or passes it over.
+func (s *siege) try(t *testing.T, l lie) {
+	t.Helper()
+	if os.Getenv("HOSTILE") != "all" && crc32.ChecksumIEEE([]byte(l.method+l.path+l.what+l.body))%thinned != 0 {
+		return
+	}
+	s.tell(t, l)
 }
 
 // send sends a lie and checks the answer: no fault of ours, a sentence, and no rows that changed when it was refused.
@@ -279,7 +294,7 @@ func TestHostileAddressesAndParameters(t *testing.T) {
 		}
 	}
 	t.Logf("answers by status: %v", s.kinds)
-	if s.kinds[http.StatusNotFound] < 500 || s.kinds[http.StatusUnprocessableEntity] < 300 {
+	if s.kinds[http.StatusNotFound] < 500/thinned || s.kinds[http.StatusUnprocessableEntity] < 300/thinned {
 		t.Errorf("too little was refused: %v", s.kinds)
 	}
 }
@@ -302,7 +317,7 @@ func (s *siege) lieAboutIDs(t *testing.T, r route) {
 			if r.method != http.MethodGet {
 				l.body, l.contentType = "{}", jsonType
 			}
-			s.tell(t, l)
+			s.try(t, l)
 		}
 	}
 }
@@ -318,7 +333,7 @@ func (s *siege) lieAboutQuery(t *testing.T, r route) {
 	s.tell(t, lie{method: r.method, path: path, what: "nothing"})
 	names := s.reads.taken()
 	for _, bad := range []string{"%zz", "a=%", "a=1;b=2", "%00=1", "%ff=1"} {
-		s.tell(t, lie{method: r.method, path: path + "?" + bad, what: "the query " + bad, refused: true})
+		s.try(t, lie{method: r.method, path: path + "?" + bad, what: "the query " + bad, refused: true})
 	}
 	for done := map[string]bool{}; len(names) > 0; names = slices.DeleteFunc(s.reads.taken(), func(n string) bool { return done[n] }) {
 		for _, name := range names {
@@ -326,12 +341,12 @@ func (s *siege) lieAboutQuery(t *testing.T, r route) {
 			for _, v := range append(slices.Clone(nonsense), "-5-1000000000000000000", "0-1000000000000000000", "5-1", "9223372036854775807", "-9223372036854775808", "2,2,2", "0-1,0-1") {
 				q := maps.Clone(good)
 				q[name] = []string{v}
-				s.tell(t, lie{method: r.method, path: path + "?" + q.Encode(), what: fmt.Sprintf("%s=%q", name, short(v))})
+				s.try(t, lie{method: r.method, path: path + "?" + q.Encode(), what: fmt.Sprintf("%s=%q", name, short(v))})
 			}
 			q := maps.Clone(good)
 			for _, v := range []string{"\x00", "a\x00", "\xff", "\xed\xa0\x80"} {
 				q[name] = []string{v}
-				s.tell(t, lie{method: r.method, path: path + "?" + q.Encode(), what: fmt.Sprintf("%s=%q", name, v), refused: true})
+				s.try(t, lie{method: r.method, path: path + "?" + q.Encode(), what: fmt.Sprintf("%s=%q", name, v), refused: true})
 			}
 		}
 	}
@@ -360,7 +375,7 @@ func TestHostileBodies(t *testing.T) {
 		}
 	}
 	t.Logf("%d fields; answers by status: %v", fields, s.kinds)
-	if fields < 150 || s.kinds[http.StatusUnprocessableEntity] < 2500 || s.kinds[http.StatusBadRequest] < 400 {
+	if fields < 150 || s.kinds[http.StatusUnprocessableEntity] < 2500/thinned || s.kinds[http.StatusBadRequest] < 400/thinned {
 		t.Errorf("too little was lied about: %d fields, %v", fields, s.kinds)
 	}
 }
@@ -385,7 +400,7 @@ func (s *siege) brokenJSON(t *testing.T, method, path string) {
 		"10,000 lists": deep, "10,000 objects": strings.Repeat(`{"where":`, 10_000) + "1" + strings.Repeat("}", 10_000), "100,000 brackets": strings.Repeat("[", 100_000),
 		"depth in a field": `{"where": ` + deep + `}`, "bytes in a name": "{\"\xff\": 1}", "a name of 100 kB": `{"` + strings.Repeat("n", 100_000) + `": 1}`,
 	} {
-		s.tell(t, lie{method: method, path: path, what: what, body: body, contentType: jsonType, refused: true})
+		s.try(t, lie{method: method, path: path, what: what, body: body, contentType: jsonType, refused: true})
 	}
 	s.tell(t, lie{method: method, path: path, what: "an unknown field", body: `{"no/such~field": 1}`, contentType: jsonType, refused: true, pointer: "/no~1such~0field"})
 	s.tell(t, lie{method: method, path: path, what: "a header of bytes", body: `{"no_such_field": 1}`, contentType: jsonType, header: [2]string{idempotencyKey, "\xff\xfe"}, refused: true})
@@ -421,7 +436,7 @@ func (s *siege) lieAboutFields(t *testing.T, method, path string, at []string, d
 		found++
 		here := append(slices.Clone(at), name)
 		send := func(what, value string, refused bool) {
-			s.tell(t, lie{method: method, path: path, what: what, body: below0(here, value), contentType: jsonType, refused: refused})
+			s.try(t, lie{method: method, path: path, what: what, body: below0(here, value), contentType: jsonType, refused: refused})
 		}
 		for _, v := range []string{`true`, `-1`, `1e400`, `"'; drop table x; --😀"`, `[null]`, `[[[1]]]`, `{"x": {}}`} {
 			send("a lie", v, false)
@@ -431,8 +446,8 @@ func (s *siege) lieAboutFields(t *testing.T, method, path string, at []string, d
 		send("half a character", `"a\ud800b"`, true)
 		send("bytes", "\"a\xffb\"", true)
 		twice := below0(at, `{"`+name+`": null, "`+name+`": null}`)
-		s.tell(t, lie{method: method, path: path, what: "a field twice", body: twice, contentType: jsonType, refused: true, pointer: "/" + strings.Join(here, "/")})
-		s.tell(t, lie{method: method, path: path, what: "a field in capitals", body: below0(at, `{"`+strings.ToUpper(name)+`": null}`), contentType: jsonType, refused: true})
+		s.try(t, lie{method: method, path: path, what: "a field twice", body: twice, contentType: jsonType, refused: true, pointer: "/" + strings.Join(here, "/")})
+		s.try(t, lie{method: method, path: path, what: "a field in capitals", body: below0(at, `{"`+strings.ToUpper(name)+`": null}`), contentType: jsonType, refused: true})
 		found += s.lieAboutFields(t, method, path, here, depth+1)
 		found += s.lieAboutFields(t, method, path, append(here, "0"), depth+1)
 	}
@@ -524,7 +539,7 @@ func (s *siege) lieInside(t *testing.T, method, path string) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				s.tell(t, lie{method: method, path: path, what: fmt.Sprintf("a lie at %v", at), body: string(body), contentType: jsonType})
+				s.try(t, lie{method: method, path: path, what: fmt.Sprintf("a lie at %v", at), body: string(body), contentType: jsonType})
 			}
 		})
 	}
@@ -535,7 +550,7 @@ func (s *siege) lieAboutForm(t *testing.T, method, path string) int {
 	t.Helper()
 	good := url.Values{"connector": {"postgres"}, "connection": {s.ids["connection"]}, "name": {"Mine"}, "do": {"set"}, "column": {"2"}, "base": {"1"}, "value": {"2"}, "suggestion": {"999"}, "as": {"not_sent"}}
 	send := func(what string, form url.Values, refused bool) {
-		s.tell(t, lie{method: method, path: path, what: what, body: form.Encode(), contentType: formType, refused: refused})
+		s.try(t, lie{method: method, path: path, what: what, body: form.Encode(), contentType: formType, refused: refused})
 	}
 	s.reads.taken()
 	send("what is good", good, false)
@@ -548,10 +563,10 @@ func (s *siege) lieAboutForm(t *testing.T, method, path string) int {
 		names = append(names, "take", "encoding", "delimiter", "header", "zone", "name", "type-0")
 	}
 	for _, body := range []string{"a=%zz", "%", "name=%00", "na%00me=1", "name=%ff", "name=a&name=b", "a;b"} {
-		s.tell(t, lie{method: method, path: path, what: "the form", body: body, contentType: formType, refused: true})
+		s.try(t, lie{method: method, path: path, what: "the form", body: body, contentType: formType, refused: true})
 	}
 	for typ, body := range map[string]string{jsonType: `{"name": "x"}`, "text/plain": "name=x", "": "name=x", "multipart/form-data": "x", "multipart/form-data; boundary=b": "--b\r\nContent-Disp", "a/b;;;=": "name=x"} {
-		s.tell(t, lie{method: method, path: path, what: "the type " + typ, body: body, contentType: typ, refused: true})
+		s.try(t, lie{method: method, path: path, what: "the type " + typ, body: body, contentType: typ, refused: true})
 	}
 	found := 0
 	for done := map[string]bool{}; len(names) > 0; names = slices.DeleteFunc(s.reads.taken(), func(n string) bool { return done[n] || n == wholeForm }) {
@@ -599,19 +614,19 @@ func (s *siege) brokenUploads(t *testing.T, method, path string) {
 	}
 	whole, typ := made("file", "a.csv", "a,b\n1,2\n")
 	for what, body := range map[string]string{"nothing": "", "half": whole[:len(whole)/2], "without an end": whole[:len(whole)-70], "bytes": "\x00\xff"} {
-		s.tell(t, lie{method: method, path: path, what: what, body: body, contentType: typ, refused: true})
+		s.try(t, lie{method: method, path: path, what: what, body: body, contentType: typ, refused: true})
 	}
 	for _, other := range []string{jsonType, formType, "", "multipart/form-data"} {
-		s.tell(t, lie{method: method, path: path, what: "the type " + other, body: whole, contentType: other, refused: true})
+		s.try(t, lie{method: method, path: path, what: "the type " + other, body: whole, contentType: other, refused: true})
 	}
 	for _, c := range [][]string{{"other", "a.csv", "a"}, {"file", "", "a"}, {"file", "a.xlsx", "a"}} {
 		body, typ := made(c[0], c[1], c[2])
-		s.tell(t, lie{method: method, path: path, what: strings.Join(c, " "), body: body, contentType: typ, refused: true})
+		s.try(t, lie{method: method, path: path, what: strings.Join(c, " "), body: body, contentType: typ, refused: true})
 	}
 	for _, field := range []string{"key", "name", "encoding", "delimiter", "quote", "header", "columns", "preview", "zone", "match", "reason", "label"} {
 		for _, v := range append(slices.Clone(nonsense), "a\x00", "\xff", `[{"title": 1}]`, `[{"type": "nope"}]`, `[{"title": "\u0000"}]`, `[{"zzz": 1}]`, strings.Repeat("z", 1<<20+1)) {
 			body, typ := made("file", "a\x00\xff.csv", "title,b\n1,2\n", field, v)
-			s.tell(t, lie{method: method, path: path, what: field + "=" + short(v), body: body, contentType: typ})
+			s.try(t, lie{method: method, path: path, what: field + "=" + short(v), body: body, contentType: typ})
 		}
 	}
 }

@@ -140,11 +140,19 @@ function deliverCovered(topics, gap) {
 	if (missed) for (const callback of [...resyncs]) apart(callback);
 }
 
+// Who signs out here is on the way to a page that says so: a reload would get there first, without the words.
+let leaving = false;
+document.addEventListener('submit', (event) => {
+	const form = event.target;
+	if (form instanceof HTMLFormElement && new URL(form.action).pathname === '/sign-out') leaving = true;
+});
+
 /**
  * The session is over. "scratchpaper:signed-out" goes out first, so that a half-typed cell can be kept;
  * whoever prevents its default reloads the page later.
  */
 function leaveSignedOut() {
+	if (leaving) return;
 	if (!document.dispatchEvent(new CustomEvent('scratchpaper:signed-out', { cancelable: true }))) return;
 	const key = 'scratchpaper-signed-out';
 	const last = Number(sessionStorage.getItem(key) ?? 0);
