@@ -11,7 +11,8 @@ import (
 	"scratchpaper/internal/core"
 )
 
-// showMetrics gives the process's metrics to who has their token; without one they are for this machine only.
+// showMetrics gives the process's metrics to who has their token; without one they are for this machine only, and for nobody where
+// people sign in.
 func (s *Server) showMetrics(c echo.Context) error {
 	if s.metrics == nil || !s.maySeeMetrics(c.Request()) {
 		return core.Errorf(core.NotFound, "There is nothing here.")
@@ -24,6 +25,9 @@ func (s *Server) maySeeMetrics(r *http.Request) bool {
 	if want := s.config.MetricsToken; want != "" {
 		token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 		return ok && subtle.ConstantTimeCompare([]byte(token), []byte(want)) == 1
+	}
+	if s.signIn != nil || s.clerk != nil {
+		return false // others reach the app, perhaps through a proxy on this machine that does not say so
 	}
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	ip := net.ParseIP(host)

@@ -69,3 +69,15 @@ func TestTheMetricsAreForThisMachineOrForWhoHasTheToken(t *testing.T) {
 		}
 	}
 }
+
+func TestTheMetricsOfAnAppThatOthersUseNeedTheToken(t *testing.T) {
+	t.Parallel()
+	h := mustHouse(t)
+	if status, _ := h.site.readMetrics(t); status != http.StatusNotFound {
+		t.Errorf("without a token they answer %d where people sign in", status)
+	}
+	h.site.app.config.MetricsToken = "a token for the metrics"
+	if status, _ := h.site.readMetrics(t, "Authorization", "Bearer a token for the metrics"); status != http.StatusOK {
+		t.Errorf("with the token they answer %d", status)
+	}
+}

@@ -35,7 +35,7 @@ func TestAnExpressionThatCostsTheWorldEndsWithASentence(t *testing.T) {
 			return err
 		},
 		"a preview": func(ctx context.Context) error {
-			_, err := k.PreviewReplace(ctx, by, ref, all, Replace{Find: "x", With: "y"})
+			_, err := k.PreviewReplace(ctx, by, ref, all, Replace{Find: "Ö", With: "y"})
 			return err
 		},
 		"an edit": func(ctx context.Context) error {

@@ -75,7 +75,7 @@ type Config struct {
 	Lease time.Duration `env:"LEASE" envDefault:"45s"`
 	// BULK_CELLS is how many cells a change may have before it becomes a job.
 	BulkCells int64 `env:"BULK_CELLS" envDefault:"50000"`
-	// METRICS_TOKEN opens /metrics to who sends it as a bearer token. Empty: only to this machine.
+	// METRICS_TOKEN opens /metrics to who sends it as a bearer token. Empty: only to this machine, and to nobody where people sign in.
 	MetricsToken string `env:"METRICS_TOKEN"`
 	// FAULT ends the process at a named point, for tests: "publish.sending:2" at the second time, "any:40" at the fortieth of all.
 	Fault string `env:"FAULT"`
