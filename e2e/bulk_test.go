@@ -1,6 +1,10 @@
 package e2e
 
 import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -37,18 +41,55 @@ func (a *app) batches(snapshot, kind string) (n int) {
 }
 
 // killedAt starts the app again so that it dies at a fault point of a command, asks for that, waits for its death, and
-// starts it once more.
-func (a *app) killedAt(point string, ask func() object) (job string) {
+// starts it once more. The job may be so fast that the app dies before it has answered: then the command is asked for again, with
+// the same Idempotency-Key, as a page does.
+func (a *app) killedAt(point, path string, body object, status int) (answer object) {
 	a.t.Helper()
 	a.stop()
 	a.start("FAULT=" + point)
-	job = text(ask(), "job", "id")
-	if job == "" {
-		a.t.Fatal("the command did not become a job")
-	}
+	key := "killed at " + point
+	answer, answered := a.tryPost(path, body, key, status)
 	a.diesWithin(90 * time.Second)
 	a.start()
-	return job
+	if !answered {
+		if answer, answered = a.tryPost(path, body, key, status); !answered {
+			a.t.Fatal("the command is not answered after the restart")
+		}
+	}
+	if text(answer, "job", "id") == "" {
+		a.t.Fatal("the command did not become a job")
+	}
+	return answer
+}
+
+// tryPost asks the API once with an Idempotency-Key. Without an answer answered is false; an answer must have the status.
+func (a *app) tryPost(path string, body object, key string, status int) (answer object, answered bool) {
+	a.t.Helper()
+	raw, err := json.Marshal(body)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(a.t.Context(), http.MethodPost, a.url+"/api/v1"+path, bytes.NewReader(raw))
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Idempotency-Key", key)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, false
+	}
+	defer resp.Body.Close()
+	if raw, err = io.ReadAll(resp.Body); err != nil {
+		return nil, false
+	}
+	if resp.StatusCode != status {
+		a.t.Fatalf("POST %s answers %d, want %d: %s", path, resp.StatusCode, status, raw)
+	}
+	if err := json.Unmarshal(raw, &answer); err != nil {
+		a.t.Fatalf("POST %s: %v in %s", path, err, raw)
+	}
+	return answer, true
 }
 
 // TestKilledInTheMiddleOfATransform ends the app with SIGKILL before and after the commit of a transform. After the restart
@@ -58,10 +99,8 @@ func TestKilledInTheMiddleOfATransform(t *testing.T) {
 	for _, point := range []string{"transform.applied", "transform.committed"} {
 		t.Run(strings.ReplaceAll(point, ".", " "), func(t *testing.T) {
 			a, snapshot, places := mustSample(t)
-			job := a.killedAt(point, func() object {
-				return a.call("POST", places+"/transforms", object{"transform": "replace", "where": object{"filter": "true"}, "options": object{"find": "a", "replace": "ä"}}, 202)
-			})
-			made := a.waitJob(job, "done")
+			job := a.killedAt(point, places+"/transforms", object{"transform": "replace", "where": object{"filter": "true"}, "options": object{"find": "a", "replace": "ä"}}, 202)
+			made := a.waitJob(text(job, "job", "id"), "done")
 			counts := a.call("GET", places, nil, 200)
 			if n := number(counts, "counts", "suggestions"); n < 20_000 || n != number(made, "result", "cells") {
 				t.Errorf("%d suggestions are there, the job made %v", n, field(made, "result", "cells"))
@@ -81,10 +120,8 @@ func TestKilledInTheMiddleOfALargeAccept(t *testing.T) {
 		t.Run(strings.ReplaceAll(point, ".", " "), func(t *testing.T) {
 			a, snapshot, places := mustSample(t)
 			open := a.suggestMany(places)
-			job := a.killedAt(point, func() object {
-				return a.call("POST", places+"/suggestions/accept", object{"where": object{"filter": "true"}}, 202)
-			})
-			done := a.waitJob(job, "done")
+			job := a.killedAt(point, places+"/suggestions/accept", object{"where": object{"filter": "true"}}, 202)
+			done := a.waitJob(text(job, "job", "id"), "done")
 			cells, counts := number(done, "result", "cells"), a.call("GET", places, nil, 200)
 			if cells == 0 || number(counts, "counts", "edits") != cells || number(counts, "counts", "suggestions") != 0 {
 				t.Errorf("of %d suggestions %d were accepted; now %v", open, cells, field(counts, "counts"))

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 )
 
 // changedPlaces edits 30 places, creates 5 and deletes 3, and gives the plan of it.
@@ -39,12 +38,8 @@ func TestKilledInTheMiddleOfAPublish(t *testing.T) {
 			a, snapshot, places := mustSample(t)
 			before := a.places()
 			plan := a.changedPlaces(snapshot, places)
-			a.stop()
-			a.start("FAULT=" + point)
-			job := text(a.call("POST", plan+"/publish", object{"deletes": true}, 202), "job", "id")
-			a.diesWithin(60 * time.Second)
-			a.start()
-			a.waitJob(job, "done")
+			job := a.killedAt(point, plan+"/publish", object{"deletes": true}, 202)
+			a.waitJob(text(job, "job", "id"), "done")
 			p := a.call("GET", plan, nil, 200)
 			if n := number(p, "counts", "published"); n != 38 {
 				t.Fatalf("published %d of 38: %v", n, p)
@@ -78,10 +73,8 @@ func TestKilledInTheMiddleOfAPublish(t *testing.T) {
 // TestKilledInTheMiddleOfADownload starts again where the last page was.
 func TestKilledInTheMiddleOfADownload(t *testing.T) {
 	t.Parallel()
-	a := mustApp(t, "FAULT=download.merged:5")
-	made := a.call("POST", "/sample", nil, 201)
-	a.diesWithin(60 * time.Second)
-	a.start()
+	a := mustApp(t)
+	made := a.killedAt("download.merged:5", "/sample", object{}, 201)
 	a.waitJob(text(made, "job", "id"), "done")
 	tables := field(a.call("GET", "/snapshots/"+text(made, "snapshot", "id")+"/tables", nil, 200), "items").([]any)
 	there := len(a.places())

@@ -148,6 +148,9 @@ func (s *Server) showSignIn(c echo.Context) error {
 	}
 	f := s.signInForm(c.QueryParam("back"), "")
 	f.Notice = takeNotice(c)
+	if _, err := c.Cookie(signedOutCookie); err == nil && f.Notice == nil {
+		f.Notice = &views.Notice{Kind: "ok", Text: "You have signed out."}
+	}
 	if !any {
 		f.Notice = &views.Notice{Kind: "info", Text: "Nobody has an account yet. The program printed a link for the first one when it started: look at its output."}
 	}
@@ -226,6 +229,9 @@ func (s *Server) startSession(c echo.Context, person, org, how string) error {
 	return nil
 }
 
+// signedOutCookie says for some seconds that somebody has signed out here.
+const signedOutCookie = "scratchpaper-signed-out"
+
 // signOut ends the session at hand.
 func (s *Server) signOut(c echo.Context) error {
 	by := actor(c)
@@ -236,7 +242,8 @@ func (s *Server) signOut(c echo.Context) error {
 	}
 	c.SetCookie(s.signIn.Cookie.Ended())
 	c.Response().Header().Set("Clear-Site-Data", `"cache"`)
-	leaveNotice(c, views.Notice{Kind: "ok", Text: "You have signed out."})
+	// Not a notice that is taken once: what the page that is left had still asked for may lead to the sign-in before.
+	c.SetCookie(&http.Cookie{Name: signedOutCookie, Value: "1", Path: "/sign-in", MaxAge: 10, HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: s.signIn.Cookie.Secure})
 	return see(c, "/sign-in")
 }
 
