@@ -318,6 +318,17 @@ func TestChangesOfOthersAppearInPlace(t *testing.T) {
 	p.until("the count follows", `document.querySelector('#grid-status [data-count=edits]').textContent === '1'`)
 }
 
+func TestAnEmptyTableShowsTheFirstRecordsThatCome(t *testing.T) {
+	t.Parallel()
+	s := mustShop(t, 0)
+	p := mustPage(t, s.address())
+	p.until("it says that there is nothing", `document.querySelector('.g-empty')?.innerText.includes('has no records')`)
+	title := map[int]core.Value{s.col("title"): core.TextValue("First")}
+	_, err := s.ApplyChanges(t.Context(), s.by, s.table.Ref(), store.Changes{Creates: []store.NewRecord{{Values: title}}}, store.ChangeOptions{})
+	must(t, err)
+	p.until("the record is there", `document.querySelector('`+cell(0, s.col("title"))+`')?.textContent === 'First' && document.querySelector('.g-empty').hidden`)
+}
+
 func TestTheRecordPanelOpensEditsAndGivesTheFocusBack(t *testing.T) {
 	t.Parallel()
 	s := mustShop(t, 20)

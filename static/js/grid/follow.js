@@ -22,6 +22,7 @@ export class Follow {
 	constructor(app) {
 		this.app = app;
 		this.grid = app.grid;
+		this.#was = app.grid.downloading;
 		subscribe([`snapshot:${this.grid.settings.snapshot}`], (hint) => this.#hint(hint));
 		setInterval(() => this.#download(), DOWNLOAD_MS);
 	}
@@ -71,7 +72,9 @@ export class Follow {
 	#download() {
 		const { grid, app } = this;
 		const grown = grid.order && app.status.version > grid.order.version;
-		const waiting = grid.downloading || this.#was;
+		// An order may be from before the first records came, and the download over before anybody was told of it.
+		const hollow = grid.total === 0 && !grid.view.filter && !grid.view.find && Boolean(grid.counts.records);
+		const waiting = grid.downloading || this.#was || hollow;
 		if (!waiting || !grown || app.editor.isOpen || grid.busyTaking || Date.now() - this.#ordered < DOWNLOAD_MS) return;
 		this.#ordered = Date.now();
 		this.#was = grid.downloading;
