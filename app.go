@@ -95,20 +95,13 @@ func (a *app) openDatabase(ctx context.Context) (databaseURL string, err error) 
 			return "", err
 		}
 	}
-	if _, err := migrations.Up(ctx, pg); err != nil {
-		return "", err
-	}
-	return databaseURL, a.bringForward(ctx, databaseURL)
+	_, err = migrations.Up(ctx, pg)
+	return databaseURL, err
 }
 
 // bringForward brings the layouts of snapshots up to date.
-func (a *app) bringForward(ctx context.Context, databaseURL string) error {
-	pool, err := store.Connect(ctx, databaseURL, 1, nil)
-	if err != nil {
-		return err
-	}
-	defer pool.Close()
-	n, err := store.New(store.Options{Pool: pool, Log: a.log}).BringForward(ctx)
+func (a *app) bringForward(ctx context.Context, s *store.Store) error {
+	n, err := s.BringForward(ctx)
 	if n > 0 {
 		a.log.Info("Snapshots were brought to the layout of this version.", "snapshots", n)
 	}
@@ -224,6 +217,9 @@ func (a *app) openStore(ctx context.Context, databaseURL string) error {
 		options.Redis = a.redis
 	}
 	a.store = store.New(options)
+	if err := a.bringForward(ctx, a.store); err != nil {
+		return err
+	}
 	a.metrics = metrics.New(metrics.Sources{Pool: pool, Streams: a.hub.Streams, Jobs: a.store.OpenJobs})
 	return nil
 }

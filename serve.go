@@ -16,6 +16,7 @@ import (
 	"scratchpaper/handlers"
 	"scratchpaper/internal/config"
 	"scratchpaper/internal/core"
+	"scratchpaper/store"
 )
 
 const (
@@ -176,7 +177,16 @@ func work(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 func migrate(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	a := newApp(cfg, log)
 	defer a.close()
-	if _, err := a.openDatabase(ctx); err != nil {
+	databaseURL, err := a.openDatabase(ctx)
+	if err != nil {
+		return err
+	}
+	pool, err := store.Connect(ctx, databaseURL, 1, nil)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	if err := a.bringForward(ctx, store.New(store.Options{Pool: pool, Log: log})); err != nil {
 		return err
 	}
 	fmt.Fprintln(os.Stderr, "The database is up to date.")

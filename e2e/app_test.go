@@ -164,6 +164,16 @@ type object = program.Object
 // call asks the API and gives the answer, which must have the status.
 func (a *app) call(method, path string, body any, status int) object {
 	a.t.Helper()
+	out, err := a.tryCall(method, path, body, status, "")
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return out
+}
+
+// tryCall is call with an Idempotency-Key ("" is none); without an answer it gives an error.
+func (a *app) tryCall(method, path string, body any, status int, key string) (out object, err error) {
+	a.t.Helper()
 	var in io.Reader
 	if body != nil {
 		raw, err := json.Marshal(body)
@@ -177,25 +187,27 @@ func (a *app) call(method, path string, body any, status int) object {
 		a.t.Fatal(err)
 	}
 	req.Header.Set("Content-Type", "application/json")
+	if key != "" {
+		req.Header.Set("Idempotency-Key", key)
+	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		a.t.Fatal(err)
+		return nil, err
 	}
 	defer resp.Body.Close()
 	raw, err := io.ReadAll(resp.Body)
 	if err != nil {
-		a.t.Fatal(err)
+		return nil, err
 	}
 	if resp.StatusCode != status {
 		a.t.Fatalf("%s %s answers %d, want %d: %s", method, path, resp.StatusCode, status, raw)
 	}
-	var out object
 	if len(raw) > 0 {
 		if err := json.Unmarshal(raw, &out); err != nil {
 			a.t.Fatalf("%s %s: %v in %s", method, path, err, raw)
 		}
 	}
-	return out
+	return out, nil
 }
 
 func field(o any, path ...any) any { return program.Field(o, path...) }

@@ -1,10 +1,6 @@
 package e2e
 
 import (
-	"bytes"
-	"encoding/json"
-	"io"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -48,48 +44,18 @@ func (a *app) killedAt(point, path string, body object, status int) (answer obje
 	a.stop()
 	a.start("FAULT=" + point)
 	key := "killed at " + point
-	answer, answered := a.tryPost(path, body, key, status)
+	answer, err := a.tryCall("POST", path, body, status, key)
 	a.diesWithin(90 * time.Second)
 	a.start()
-	if !answered {
-		if answer, answered = a.tryPost(path, body, key, status); !answered {
-			a.t.Fatal("the command is not answered after the restart")
+	if err != nil {
+		if answer, err = a.tryCall("POST", path, body, status, key); err != nil {
+			a.t.Fatalf("the command is not answered after the restart: %v", err)
 		}
 	}
 	if text(answer, "job", "id") == "" {
 		a.t.Fatal("the command did not become a job")
 	}
 	return answer
-}
-
-// tryPost asks the API once with an Idempotency-Key. Without an answer answered is false; an answer must have the status.
-func (a *app) tryPost(path string, body object, key string, status int) (answer object, answered bool) {
-	a.t.Helper()
-	raw, err := json.Marshal(body)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	req, err := http.NewRequestWithContext(a.t.Context(), http.MethodPost, a.url+"/api/v1"+path, bytes.NewReader(raw))
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Idempotency-Key", key)
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, false
-	}
-	defer resp.Body.Close()
-	if raw, err = io.ReadAll(resp.Body); err != nil {
-		return nil, false
-	}
-	if resp.StatusCode != status {
-		a.t.Fatalf("POST %s answers %d, want %d: %s", path, resp.StatusCode, status, raw)
-	}
-	if err := json.Unmarshal(raw, &answer); err != nil {
-		a.t.Fatalf("POST %s: %v in %s", path, err, raw)
-	}
-	return answer, true
 }
 
 // TestKilledInTheMiddleOfATransform ends the app with SIGKILL before and after the commit of a transform. After the restart

@@ -1,7 +1,6 @@
 package handlers
 
 import (
-	"net/http"
 	"strings"
 	"unicode/utf8"
 
@@ -50,13 +49,9 @@ func (s *Server) answerAccount(c echo.Context, v views.AccountView, wrong error)
 	for _, x := range sessions {
 		v.Sessions = append(v.Sessions, views.SessionLine{ID: x.ID, Address: x.Address, Browser: browserName(x.Browser), Began: x.CreatedAt, Seen: x.SeenAt, Here: x.ID == by.Session})
 	}
-	status := http.StatusOK
-	if wrong != nil {
-		e := ours(wrong)
-		if status = statusOf(e.Code); e.Code == core.Internal {
-			return wrong
-		}
-		v.Place(e)
+	status, err := shownAgain(wrong, v.Place)
+	if err != nil {
+		return err
 	}
 	return s.render(c, status, views.Account(p, v))
 }

@@ -39,6 +39,20 @@ func statusOf(code core.Code) int {
 	return http.StatusInternalServerError
 }
 
+// shownAgain gives the status of a page that is shown again with what was wrong, once place has put that where it belongs; of one that is
+// shown as it is, 200. What is no error of ours is the answer itself.
+func shownAgain(wrong error, place func(e *core.Error)) (status int, err error) {
+	if wrong == nil {
+		return http.StatusOK, nil
+	}
+	e := ours(wrong)
+	if e.Code == core.Internal {
+		return 0, wrong
+	}
+	place(e)
+	return statusOf(e.Code), nil
+}
+
 // ours gives err as an Error of ours; what is not gets the code internal and a sentence that shows nothing.
 func ours(err error) *core.Error {
 	var e *core.Error

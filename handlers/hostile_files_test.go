@@ -85,14 +85,8 @@ func (s *site) importAsAPerson(t *testing.T, name, content string, over ...strin
 	if !ok {
 		return "", started
 	}
-	for until := time.Now().Add(60 * time.Second); ; time.Sleep(10 * time.Millisecond) { // asks until it has ended
-		j := s.call(t, "GET", "/jobs?snapshot="+id, "", 200)
-		if state := field(j, "items", 0, "state"); state == "done" {
-			return id, page
-		} else if state == "failed" || time.Now().After(until) {
-			t.Fatalf("%s: the import is %v", name, j)
-		}
-	}
+	s.ended(t, time.Minute, "/jobs?snapshot="+id, "items", 0)
+	return id, page
 }
 
 // exportOf reads the only table of a snapshot back, as text.
@@ -230,14 +224,7 @@ func TestAFileOfAnySizeIsImportedInBoundedMemory(t *testing.T) {
 	if !ok {
 		t.Fatalf("not started: %d %s", started.status, started.body)
 	}
-	for until := time.Now().Add(time.Minute + time.Duration(size/(1<<20))*time.Second); ; time.Sleep(50 * time.Millisecond) { // asks until it has ended
-		j := s.call(t, "GET", "/jobs?snapshot="+id, "", 200)
-		if state := field(j, "items", 0, "state"); state == "done" {
-			break
-		} else if state == "failed" || time.Now().After(until) {
-			t.Fatalf("the import is %v", j)
-		}
-	}
+	s.ended(t, time.Minute+time.Duration(size/(1<<20))*time.Second, "/jobs?snapshot="+id, "items", 0)
 	close(stop)
 	<-stopped
 	if got := field(s.call(t, "GET", "/snapshots/"+id+"/tables", "", 200), "items", 0, "counts", "records"); got != float64(records) {

@@ -1,8 +1,6 @@
 package handlers
 
 import (
-	"net/http"
-
 	"github.com/labstack/echo/v4"
 
 	"scratchpaper/internal/auth"
@@ -43,13 +41,9 @@ func (s *Server) answerMembers(c echo.Context, v views.MembersView, wrong error)
 	if v.Role == "" {
 		v.Role = core.Editor.String()
 	}
-	status := http.StatusOK
-	if wrong != nil {
-		e := ours(wrong)
-		if status = statusOf(e.Code); e.Code == core.Internal {
-			return wrong
-		}
-		v.Place(e)
+	status, err := shownAgain(wrong, v.Place)
+	if err != nil {
+		return err
 	}
 	return s.render(c, status, views.Members(p, v))
 }

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestAPlanSaysWhatIsNotInItAndItsResultWhatWasNotPublished(t *testing.T) {
@@ -13,7 +14,7 @@ func TestAPlanSaysWhatIsNotInItAndItsResultWhatWasNotPublished(t *testing.T) {
 	s.mustWork(t)
 	con := s.mustConnect(t)
 	made := s.call(t, "POST", "/snapshots", `{"name": "Kettles", "tables": [{"connection": "`+con+`", "remote_table": "public.kettles"}]}`, 201)
-	s.ended(t, field(made, "job", "id").(string))
+	s.ended(t, time.Minute, "/jobs/"+field(made, "job", "id").(string))
 	snapshot := "/snapshots/" + field(made, "snapshot", "id").(string)
 	table := snapshot + "/tables/" + field(s.call(t, "GET", snapshot+"/tables", "", 200), "items", 0, "id").(string)
 	var changes []string
@@ -41,7 +42,7 @@ func TestAPlanSaysWhatIsNotInItAndItsResultWhatWasNotPublished(t *testing.T) {
 		t.Error("the button to publish stands before the records, out of sight of who reads them")
 	}
 	s.post(t, plan+"/publish", url.Values{})
-	s.ended(t, s.call(t, "GET", plan, "", 200)["job"].(string))
+	s.ended(t, time.Minute, "/jobs/"+s.call(t, "GET", plan, "", 200)["job"].(string))
 	s.get(t, plan).is(t, 200, "Published 18 of 19 to Shop", "1 refused by the service. What was not published stays an edit here.")
 	s.get(t, snapshot+"/history").is(t, 200, `href="`+plan+`"`, "Receipts")
 	s.get(t, "/jobs").is(t, 200, "text-conflict", "1 failed")

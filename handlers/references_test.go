@@ -8,20 +8,6 @@ import (
 	"scratchpaper/internal/localdb/testdb"
 )
 
-// ended waits until a job is done.
-func (s *site) ended(t *testing.T, job string) {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(30 * time.Millisecond) {
-		j := s.call(t, "GET", "/jobs/"+job, "", 200)
-		switch {
-		case j["state"] == "done":
-			return
-		case j["state"] == "failed" || time.Now().After(deadline):
-			t.Fatalf("the job is %v", j)
-		}
-	}
-}
-
 func TestAReferenceIsWrittenByIDOrByWhatTheRecordIsCalled(t *testing.T) {
 	t.Parallel()
 	s := mustSite(t)
@@ -34,7 +20,7 @@ func TestAReferenceIsWrittenByIDOrByWhatTheRecordIsCalled(t *testing.T) {
 	s.mustWork(t)
 	con := s.mustConnect(t)
 	made := s.call(t, "POST", "/snapshots", `{"name": "World", "tables": [{"connection": "`+con+`", "remote_table": "public.countries"}, {"connection": "`+con+`", "remote_table": "public.towns"}]}`, 201)
-	s.ended(t, field(made, "job", "id").(string))
+	s.ended(t, time.Minute, "/jobs/"+field(made, "job", "id").(string))
 	tables := s.call(t, "GET", "/snapshots/"+field(made, "snapshot", "id").(string)+"/tables", "", 200)
 	at := 0
 	if field(tables, "items", 1, "remote_table") == "public.towns" {

@@ -127,16 +127,14 @@ func signInAddress(back string) string {
 
 // door shows a page of somebody who has not signed in, with what was wrong.
 func (s *Server) door(c echo.Context, f views.DoorForm, err error) error {
-	status := http.StatusOK
-	if err != nil {
-		e := ours(err)
-		if status = statusOf(e.Code); e.Code == core.Internal {
-			return err
-		}
+	status, err := shownAgain(err, func(e *core.Error) {
 		if e.RetryAfter > 0 {
 			setRetryAfter(c, e.RetryAfter)
 		}
 		f.Place(e)
+	})
+	if err != nil {
+		return err
 	}
 	return s.render(c, status, views.Door(s.framePage(c, f.Title), f))
 }

@@ -184,6 +184,20 @@ func (s *site) mustWork(t *testing.T) *jobs.Runner {
 	return r
 }
 
+// ended waits until a job is done, which stands in the API's answer under a path at some place.
+func (s *site) ended(t *testing.T, limit time.Duration, path string, at ...any) {
+	t.Helper()
+	for until := time.Now().Add(limit); ; time.Sleep(20 * time.Millisecond) { // asks until it has ended
+		j := field(s.call(t, "GET", path, "", 200), at...)
+		switch {
+		case field(j, "state") == "done":
+			return
+		case field(j, "state") == "failed" || time.Now().After(until):
+			t.Fatalf("the job is %v", j)
+		}
+	}
+}
+
 // answer is what a browser got.
 type answer struct {
 	status int

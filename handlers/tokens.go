@@ -73,13 +73,9 @@ func (s *Server) answerTokens(c echo.Context, v views.TokensView, wrong error) e
 			v.Scopes = append(v.Scopes, views.Choice{Value: string(sc), Text: scopeMeans[sc]})
 		}
 	}
-	status := http.StatusOK
-	if wrong != nil {
-		e := ours(wrong)
-		if status = statusOf(e.Code); e.Code == core.Internal {
-			return wrong
-		}
-		v.Place(e)
+	status, err := shownAgain(wrong, v.Place)
+	if err != nil {
+		return err
 	}
 	return s.render(c, status, views.Tokens(p, v))
 }

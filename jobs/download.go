@@ -368,10 +368,16 @@ func (rt *remoteReading) fields() []string {
 }
 
 func remoteRecords(list []connectors.Record, cols []core.Column) []store.RemoteRecord {
+	var references []int // places among the columns; most tables have few
+	for k, c := range cols {
+		if c.Type == core.Reference || c.Type == core.References {
+			references = append(references, k)
+		}
+	}
 	records := make([]store.RemoteRecord, len(list))
 	for i, r := range list {
-		for k, c := range cols {
-			r.Values[k] = fromService(c, r.Values[k])
+		for _, k := range references {
+			r.Values[k] = fromService(cols[k], r.Values[k])
 		}
 		records[i] = store.RemoteRecord(r)
 	}

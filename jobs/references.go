@@ -14,7 +14,7 @@ const here = "~"
 
 // fromService gives a value as it is kept here.
 func fromService(c core.Column, v core.Value) core.Value {
-	return eachReference(c, v, func(id string) string {
+	return v.EachReference(c.Type, func(id string) string {
 		if strings.HasPrefix(id, here) {
 			return here + id
 		}
@@ -24,27 +24,12 @@ func fromService(c core.Column, v core.Value) core.Value {
 
 // toService gives a value as the service has it.
 func toService(c core.Column, v core.Value) core.Value {
-	return eachReference(c, v, func(id string) string {
+	return v.EachReference(c.Type, func(id string) string {
 		if strings.HasPrefix(id, here+here) {
 			return id[len(here):]
 		}
 		return id
 	})
-}
-
-func eachReference(c core.Column, v core.Value, to func(id string) string) core.Value {
-	switch {
-	case v.IsNull():
-	case c.Type == core.Reference:
-		return core.TextValue(to(v.Text))
-	case c.Type == core.References:
-		list := make([]string, len(v.List))
-		for i, id := range v.List {
-			list[i] = to(id)
-		}
-		return core.ListValue(list)
-	}
-	return v
 }
 
 // allFromService is fromService of values by field; nil stays nil.

@@ -50,20 +50,25 @@ func createsThatWait(ctx context.Context, tx pgx.Tx, snap Snapshot, plan string)
 				cross join lateral (select case when x ~ `+hereRef+` then substr(x, 2)::bigint end as record from `+referencesIn(fmt.Sprintf("i.fields -> '%d' -> 1", c.Number))+` x) v
 				left join `+items+` o on o.plan = i.plan and o.table_id = $3 and o.op = 'create' and o.state = 'planned' and o.record = v.record
 				where i.plan = $1 and i.table_id = $2 and i.op = 'create' and i.state = 'planned' and v.record is not null`, dynamic, plan, t.ID, c.Options.TargetTable)
-			if err != nil {
-				return nil, fmt.Errorf("creates that wait: %w", err)
-			}
-			w := wait{column: c.Number, required: c.Options.Required}
-			_, err = pgx.ForEachRow(rows, []any{&w.item, &w.on}, func() error {
-				all = append(all, w)
-				return nil
-			})
-			if err != nil {
+			if all, err = appendWaits(all, c, rows, err); err != nil {
 				return nil, fmt.Errorf("creates that wait: %w", err)
 			}
 		}
 	}
 	return all, nil
+}
+
+// appendWaits reads who waits for whom by a column.
+func appendWaits(all []wait, c core.Column, rows pgx.Rows, err error) ([]wait, error) {
+	if err != nil {
+		return nil, err
+	}
+	w := wait{column: c.Number, required: c.Options.Required}
+	_, err = pgx.ForEachRow(rows, []any{&w.item, &w.on}, func() error {
+		all = append(all, w)
+		return nil
+	})
+	return all, err
 }
 
 // referencesIn gives the SQL of the texts of a canonical reference, or of a list of them.
@@ -257,8 +262,8 @@ func (s *Store) OrderDeletes(ctx context.Context, j *Job, snap Snapshot, plan st
 		for item, level := range deleteLevels(waits) {
 			items, at, levels = append(items, item), append(at, int32(level)), max(levels, level)
 		}
-		items0 := ident(snap.Schema, "_publish_items")
-		_, err = tx.Exec(ctx, `update `+items0+` i set position = coalesce(l.level, 1) from `+items0+` o left join unnest($2::bigint[], $3::int[]) l(item, level) on l.item = o.id
+		table := ident(snap.Schema, "_publish_items")
+		_, err = tx.Exec(ctx, `update `+table+` i set position = coalesce(l.level, 1) from `+table+` o left join unnest($2::bigint[], $3::int[]) l(item, level) on l.item = o.id
 			where i.id = o.id and o.plan = $1 and o.op = 'delete' and o.state = 'planned'`, dynamic, plan, items, at)
 		if err != nil {
 			return fmt.Errorf("order deletes: %w", err)
@@ -281,18 +286,10 @@ func deletesThatWait(ctx context.Context, tx pgx.Tx, snap Snapshot, plan string)
 			held := "(case when r._base ? '" + number + "' then r._base -> '" + number + "' else " + canonicalExpr(c, "r") + " end)"
 			rows, err := tx.Query(ctx, `select p.id, k.id
 				from `+items+` k join `+dataTable(t)+` r on r._id = k.record cross join lateral `+referencesIn(held)+` v
-				join (select i.id, `+referenceOf("x")+` as ref from `+items+` i join `+dataTable(snap.Tables[at])+` x on x._id = i.record
+				join (select i.id, `+referenceOf("x._remote_id")+` as ref from `+items+` i join `+dataTable(snap.Tables[at])+` x on x._id = i.record
 					where i.plan = $1 and i.table_id = $3 and i.op = 'delete' and i.state = 'planned') p on p.ref = v
 				where k.plan = $1 and k.table_id = $2 and k.op = 'delete' and k.state = 'planned' and p.id <> k.id`, dynamic, plan, t.ID, snap.Tables[at].ID)
-			if err != nil {
-				return nil, fmt.Errorf("deletes that wait: %w", err)
-			}
-			var w wait
-			_, err = pgx.ForEachRow(rows, []any{&w.item, &w.on}, func() error {
-				all = append(all, w)
-				return nil
-			})
-			if err != nil {
+			if all, err = appendWaits(all, c, rows, err); err != nil {
 				return nil, fmt.Errorf("deletes that wait: %w", err)
 			}
 		}

@@ -30,7 +30,7 @@ func translated(t Table, cols []core.Column, number, j string) string {
 // translatedReference is translated for one column that is a reference.
 func translatedReference(t Table, c core.Column, j string) string {
 	remote := func(ref string) string {
-		return "(select to_jsonb(" + referenceOf("x") + ") from " + ident(t.Schema, c.Options.TargetTable) + " x where x._remote_id is not null and x._id = case when " +
+		return "(select to_jsonb(" + referenceOf("x._remote_id") + ") from " + ident(t.Schema, c.Options.TargetTable) + " x where x._remote_id is not null and x._id = case when " +
 			ref + " ~ " + hereRef + " then substr(" + ref + ", 2)::bigint end)"
 	}
 	if c.Type == core.References {
@@ -40,9 +40,9 @@ func translatedReference(t Table, c core.Column, j string) string {
 	return "coalesce(" + remote("("+j+" #>> '{}')") + ", " + j + ")"
 }
 
-// referenceOf gives the SQL of a reference to a record that has a remote id.
-func referenceOf(alias string) string {
-	return "case when " + alias + "._remote_id like '~%' then '~' || " + alias + "._remote_id else " + alias + "._remote_id end"
+// referenceOf gives the SQL of a reference to a record that has a remote id: one that begins with ~ is doubled.
+func referenceOf(remoteID string) string {
+	return "case when " + remoteID + " like '~%' then '~' || " + remoteID + " else " + remoteID + " end"
 }
 
 // keepRefs lists the reference cells of the batch that point to a record without a remote id.
@@ -63,7 +63,7 @@ func (b *batchTxn) keepRefs(ctx context.Context, cols []core.Column) error {
 	}
 	_, err = b.tx.Exec(ctx, `insert into `+companion(b.t, "_refs")+` (target, row, col)
 		select distinct substr(v, 2)::bigint, ch.row, ch.col from `+companion(b.t, "_changes")+` ch
-		cross join lateral jsonb_array_elements_text(case jsonb_typeof(ch.after) when 'array' then ch.after else jsonb_build_array(ch.after) end) v
+		cross join lateral `+referencesIn("ch.after")+` v
 		where ch.batch = $1 and ch.col = any($2) and v ~ `+hereRef+` on conflict do nothing`, dynamic, b.id, refs)
 	if err != nil {
 		return fmt.Errorf("keep references: %w", err)

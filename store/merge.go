@@ -251,7 +251,7 @@ func (b *batchTxn) rewriteReferences(ctx context.Context, plan, table string, co
 		return nil
 	}
 	cell := "r." + ident(c.Physical)
-	known := `(select case when i.remote_id like '~%' then '~' || i.remote_id else i.remote_id end from ` + companion(t, "_publish_items") + ` i where '~' || i.record = v and ` + unmergedOf("$1", "$2") + ` and i.op = 'create')`
+	known := `(select ` + referenceOf("i.remote_id") + ` from ` + companion(t, "_publish_items") + ` i where '~' || i.record = v and ` + unmergedOf("$1", "$2") + ` and i.op = 'create')`
 	value := "(select coalesce(" + known + ", v) from (select " + cell + " as v) e)"
 	if c.Type == core.References {
 		value = "array(select coalesce(" + known + ", v) from unnest(" + cell + ") with ordinality e(v, n) order by n)"

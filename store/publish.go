@@ -62,7 +62,7 @@ func candidates(t Table) string {
 		from (select i.id, i.record, i.op, i.plan, i.table_id, i.remote_id from ` + items + ` i where i.plan = $1 and i.table_id = $2 and i.op = $3 and i.state = 'planned'
 			and not (` + waitsForReference(t) + `) and not (i.op = 'create' and exists (select 1 from ` + items + ` o where o.record = i.record and o.op = 'create' and o.id <> i.id
 				and o.state in ('sending', 'published', 'unknown') and not o.ended))
-			and not (i.op = 'update' and i.remote_id is null and ` + createdIn("i", items) + ` and not ` + createdIn("i", items, "(c.state = 'published' and c.merged or c.state = 'left_out')") + `)
+			and not (i.op = 'update' and i.remote_id is null and ` + createdIn("i", items, "not (c.state = 'published' and c.merged or c.state = 'left_out')") + `)
 			and ($5::int = 0 or i.position = $5)
 			order by i.id limit $4 for update) n
 		left join ` + dataTable(t) + ` r on r._id = n.record) n`
@@ -167,7 +167,7 @@ func translateReferences(ctx context.Context, tx pgx.Tx, t Table, plan, op strin
 
 func translateColumn(ctx context.Context, tx pgx.Tx, t Table, c core.Column, target Table, plan, op string) (int64, error) {
 	value := fmt.Sprintf("i.fields -> '%d' -> 1", c.Number)
-	known := "(select to_jsonb(" + referenceOf("x") + ") from " + dataTable(target) + " x where x._remote_id is not null and v ~ " + hereRef + " and x._id = substr(v, 2)::bigint)"
+	known := "(select to_jsonb(" + referenceOf("x._remote_id") + ") from " + dataTable(target) + " x where x._remote_id is not null and v ~ " + hereRef + " and x._id = substr(v, 2)::bigint)"
 	translated := "(select coalesce(" + known + ", to_jsonb(v)) from (select (" + value + ") #>> '{}' as v) e)"
 	if c.Type == core.References {
 		translated = "(select jsonb_agg(coalesce(" + known + ", to_jsonb(v)) order by n) from " + elements(value) + " with ordinality e(v, n))"

@@ -42,13 +42,7 @@ func (s *Store) ResolveReferences(ctx context.Context, by core.Actor, t Table, c
 func writtenReferences(c core.Column, ch Changes) []string {
 	all := map[string]bool{}
 	note := func(v core.Value) {
-		list := v.List
-		if c.Type == core.Reference && !v.IsNull() {
-			list = []string{v.Text}
-		}
-		for _, text := range list {
-			all[text] = true
-		}
+		v.EachReference(c.Type, func(text string) string { all[text] = true; return text })
 	}
 	for _, e := range ch.Sets {
 		if e.Column == c.Number {
@@ -94,29 +88,20 @@ func (s *Store) named(ctx context.Context, target Table, texts []string) (map[st
 
 // replaceReferences puts the references in the place of the texts, and takes out what has none.
 func (ch *Changes) replaceReferences(c core.Column, target Table, found map[string][]string) (refused []Refusal) {
-	replaced := func(v core.Value) (core.Value, string) {
-		list := v.List
-		if c.Type == core.Reference && !v.IsNull() {
-			list = []string{v.Text}
-		}
-		out := make([]string, len(list))
-		for i, text := range list {
-			switch refs := found[text]; len(refs) {
-			case 0:
-				return v, fmt.Sprintf("No record of %s has the id “%s”, or is called so.", target.Title, text)
-			case 1:
-				out[i] = refs[0]
+	replaced := func(v core.Value) (with core.Value, why string) {
+		with = v.EachReference(c.Type, func(text string) string {
+			switch refs := found[text]; {
+			case len(refs) == 1:
+				return refs[0]
+			case why != "": // one reason is enough
+			case len(refs) == 0:
+				why = fmt.Sprintf("No record of %s has the id “%s”, or is called so.", target.Title, text)
 			default:
-				return v, fmt.Sprintf("Several records of %s are called “%s”: choose one from the list, or write its id.", target.Title, text)
+				why = fmt.Sprintf("Several records of %s are called “%s”: choose one from the list, or write its id.", target.Title, text)
 			}
-		}
-		switch {
-		case v.IsNull():
-			return v, ""
-		case c.Type == core.Reference:
-			return core.TextValue(out[0]), ""
-		}
-		return core.ListValue(out), ""
+			return text
+		})
+		return with, why
 	}
 	sets := ch.Sets[:0:0]
 	for _, e := range ch.Sets {

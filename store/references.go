@@ -17,8 +17,8 @@ type RecordTitle struct {
 	Title     string
 }
 
-// referenceSQL gives what a reference to record r holds: an id of the service that begins with ~ is doubled.
-const referenceSQL = `coalesce(case when r._remote_id like '~%' then '~' || r._remote_id else r._remote_id end, '~' || r._id)`
+// referenceSQL gives what a reference to record r holds.
+var referenceSQL = "coalesce(" + referenceOf("r._remote_id") + ", '~' || r._id)"
 
 // Titles says how the records are called that reference cells to a table hold; those that are not there are absent. Codes: NotFound.
 func (s *Store) Titles(ctx context.Context, by core.Actor, ref TableRef, references []string) (map[string]string, error) {

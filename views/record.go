@@ -127,24 +127,14 @@ func (f RecordField) placeholder() string {
 	return emptyMark(f.Cell.Value)
 }
 
-// mineWords names what keeping what stands here means, of a cell or (column 0) of the record as a whole.
-func (p RecordPanel) mineWords(column int) string {
+// settleWords names what keeping what stands here means, and what taking what the service has does, of a cell or (column 0) of the
+// record as a whole.
+func (p RecordPanel) settleWords(column int) (mine, theirs string) {
 	switch {
 	case column != 0:
-		return "Keep mine"
+		return "Keep mine", "Take theirs"
 	case p.Row.State == core.Deleted:
-		return "Delete it all the same"
+		return "Delete it all the same", "Keep it, as changed there"
 	}
-	return "Create it again"
-}
-
-// theirsWords names what taking what the service has means.
-func (p RecordPanel) theirsWords(column int) string {
-	switch {
-	case column != 0:
-		return "Take theirs"
-	case p.Row.State == core.Deleted:
-		return "Keep it, as changed there"
-	}
-	return "Delete it here too"
+	return "Create it again", "Delete it here too"
 }

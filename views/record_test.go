@@ -18,8 +18,8 @@ func TestTheChoicesOfAConflictSayWhatTheyDo(t *testing.T) {
 		{core.Deleted, 0, "Delete it all the same", "Keep it, as changed there"},
 	} {
 		p := RecordPanel{Row: GridRow{State: c.state}}
-		if p.mineWords(c.column) != c.mine || p.theirsWords(c.column) != c.theirs {
-			t.Errorf("of a record in state %d, column %d: %q and %q", c.state, c.column, p.mineWords(c.column), p.theirsWords(c.column))
+		if mine, theirs := p.settleWords(c.column); mine != c.mine || theirs != c.theirs {
+			t.Errorf("of a record in state %d, column %d: %q and %q", c.state, c.column, mine, theirs)
 		}
 	}
 }

@@ -149,16 +149,21 @@ func (w *world) createSome(c *client, t remoteTable) func() []done {
 			c.note("%d records were asked for and %d made: %v", len(made), len(ids), answer)
 			return nil
 		}
-		return []done{{batchOf(answer), fmt.Sprint("create ", ids), func() {
-			a := &act{batch: text(answer, "batch"), table: t.name}
-			for i, r := range made {
-				r.id, _ = ids[i].(json.Number).Int64()
-				w.model.records[r.id] = r
-				a.created = append(a.created, r.id)
-			}
-			w.model.acts = append(w.model.acts, a)
-		}}}
+		return []done{w.created(answer, ids, made)}
 	}
+}
+
+// created is what an answered create means.
+func (w *world) created(answer object, ids []any, made []*record) done {
+	return done{batchOf(answer), fmt.Sprint("create ", ids), func() {
+		a := &act{batch: text(answer, "batch"), table: made[0].table}
+		for i, r := range made {
+			r.id, _ = ids[i].(json.Number).Int64()
+			w.model.records[r.id] = r
+			a.created = append(a.created, r.id)
+		}
+		w.model.acts = append(w.model.acts, a)
+	}}
 }
 
 // createCircle makes authors of whom each is the next one's mentor, and sometimes one who is their own.
@@ -191,15 +196,7 @@ func (w *world) createCircle(c *client, _ remoteTable) func() []done {
 			sets = append(sets, object{"op": "set", "record": id, "values": object{"mentor": "~" + idOf(next)}})
 		}
 		second := w.changes(c, t, "edit", sets)
-		return []done{{batchOf(answer), fmt.Sprint("create ", ids), func() {
-			a := &act{batch: text(answer, "batch"), table: t.name}
-			for i, r := range made {
-				r.id, _ = ids[i].(json.Number).Int64()
-				w.model.records[r.id] = r
-				a.created = append(a.created, r.id)
-			}
-			w.model.acts = append(w.model.acts, a)
-		}}, {batchOf(second), fmt.Sprint("mentors ", cells), func() {
+		return []done{w.created(answer, ids, made), {batchOf(second), fmt.Sprint("mentors ", cells), func() {
 			w.report.did("circles of new records")
 			w.model.edit(&act{batch: text(second, "batch"), table: t.name, cells: w.alive(cells)})
 		}}}

@@ -50,7 +50,7 @@ func TestAnAgentsTokenLetsInForItsTime(t *testing.T) {
 		if who := letIn(t, fixedKeys(testKeys[1]), token); who != "" {
 			t.Errorf("without its key it lets in %q", who)
 		}
-		time.Sleep(10*time.Minute + 2*clockSkew)
+		time.Sleep(10*time.Minute + 2*clockSkew) // of the bubble's clock
 		if who := letIn(t, fixedKeys(testKeys...), token); who != "" {
 			t.Errorf("after its time it lets in %q", who)
 		}
@@ -133,7 +133,7 @@ func TestKeysAreAskedForSeldomAndAgainForOneThatIsNew(t *testing.T) {
 		if asked != 1 {
 			t.Errorf("asked %d times", asked)
 		}
-		time.Sleep(keysAgain)
+		time.Sleep(keysAgain) // of the bubble's clock
 		if got, _ := cached(context.Background(), "key_new"); len(got) != 2 || asked != 2 {
 			t.Errorf("a new key is not found: %v after %d", got, asked)
 		}

@@ -107,7 +107,7 @@ func TestTriesAreCountedHereWhereRedisDoesNotAnswer(t *testing.T) {
 		if err := l.Take(ctx, limit, "ana"); core.SentenceOf(err) != "Too many. Try again in 30 s." {
 			t.Errorf("later it is %v", err)
 		}
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute) // of the same
 		if err := l.Take(ctx, limit, "ana"); err != nil {
 			t.Errorf("after the hour it is %v", err)
 		}

@@ -47,12 +47,12 @@ func readEra(s string) (t time.Time, clock, ok bool) {
 			return t, true, false
 		}
 	}
-	offset, ok := readOffset(m[5])
+	offset, ok := ReadOffset(m[5])
 	return t.Add(at.Sub(time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC)) - offset), true, ok
 }
 
-// readOffset reads a zone: "" and Z are UTC. Postgres takes less than 16 hours.
-func readOffset(s string) (time.Duration, bool) {
+// ReadOffset reads a zone as Z, +02, +0200 or +02:00; "" is UTC. ok is false from 16 hours on, which Postgres does not take.
+func ReadOffset(s string) (offset time.Duration, ok bool) {
 	if s == "" || s == "Z" {
 		return 0, true
 	}

@@ -36,6 +36,22 @@ func ListValue(l []string) Value {
 	return Value{set: true, List: l}
 }
 
+// EachReference gives the value of a column of a type with to applied to each reference in it; of other types, and null, it is as it was.
+func (v Value) EachReference(t ColumnType, to func(id string) string) Value {
+	switch {
+	case v.IsNull():
+	case t == Reference:
+		return TextValue(to(v.Text))
+	case t == References:
+		list := make([]string, len(v.List))
+		for i, id := range v.List {
+			list[i] = to(id)
+		}
+		return ListValue(list)
+	}
+	return v
+}
+
 // IsNull says whether v is null.
 func (v Value) IsNull() bool { return !v.set }
 

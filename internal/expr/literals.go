@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"cel.dev/cel-go/common/ast"
+
+	"scratchpaper/internal/core"
 )
 
 // literalAs reads a literal as the kind that it is compared with, where that is possible: a text as a date or as one of the
@@ -94,23 +96,8 @@ func parseTime(s string) (t time.Time, zoned, ok bool) {
 	if !same || n(1) == 0 || year < -4700 || year > 290_000 {
 		return t, false, false
 	}
-	offset, ok := zoneOffset(m[8])
+	offset, ok := core.ReadOffset(m[8])
 	return t.Add(-offset), m[8] != "", ok
-}
-
-// zoneOffset reads Z, +02, +0200 and +02:00.
-func zoneOffset(s string) (time.Duration, bool) {
-	if s == "" || s == "Z" {
-		return 0, true
-	}
-	digits := strings.ReplaceAll(s[1:], ":", "") + "00"
-	hours, _ := strconv.Atoi(digits[:2])
-	minutes, _ := strconv.Atoi(digits[2:4])
-	d := time.Duration(hours)*time.Hour + time.Duration(minutes)*time.Minute
-	if s[0] == '-' {
-		d = -d
-	}
-	return d, hours < 16 && minutes < 60
 }
 
 // canonical writes a time as Postgres reads it whatever its settings, to the microsecond.
