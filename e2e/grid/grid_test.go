@@ -431,6 +431,14 @@ func TestFindAndReplaceSuggestsOverTheFilteredRows(t *testing.T) {
 	if got := s.value(t, ids[1], "title"); got != "Kettle 1" {
 		t.Errorf("it was changed: %q", got)
 	}
+	p.until("its cell says so again", `document.querySelector('#grid-active')?.dataset.sug`)
+	p.get(`void document.querySelector('#grid-active').removeAttribute('data-sug')`)
+	p.keys(kb.Enter, kb.ModifierAlt)
+	p.get(`void [...document.querySelectorAll('[data-column]')].at(-1).click()`) // its row comes
+	p.until("the suggestion is accepted whose row was on the way", `document.querySelector('#review-where')?.textContent === '1 of 10'`)
+	if got := s.value(t, ids[1], "title"); got != "Pot 1" {
+		t.Errorf("it holds %q", got)
+	}
 }
 
 func TestFindMarksHitsAndEnterGoesToThem(t *testing.T) {

@@ -19,7 +19,7 @@ export class Review {
 	total = 0;
 	/** closed by the person, until there is more to decide or they ask for it */
 	#closed = false;
-	/** where the walk stands; null is not known @type {{index: number | null, total: number | null, row: number, column?: number} | undefined} */
+	/** where the walk stands; null is not known @type {{index: number | null, total: number | null, row: number, column?: number, seen: boolean} | undefined} seen: its column is shown */
 	#place;
 	/** @type {Element | null} */
 	#hovered = null;
@@ -167,7 +167,7 @@ export class Review {
 			this.app.selection.go(at.position, Math.max(0, col));
 			await this.#drawn(col >= 0);
 			const { active, column } = this.app.selection;
-			this.#place = { index: at.index, total: at.total, row: active.row, column: column?.number };
+			this.#place = { index: at.index, total: at.total, row: active.row, column: column?.number, seen: col >= 0 };
 			this.#words();
 		} catch (error) {
 			if (error instanceof Problem && error.status === 404) return toast('info', this.total ? 'No suggestion is under this filter.' : 'No suggestion is open here.');
@@ -210,6 +210,7 @@ export class Review {
 	/** @param {Decision} decision */
 	async #decide(decision) {
 		if (!this.grid.settings.canEdit) return this.app.commands.locked();
+		if (this.#place) await this.#drawn(this.#place.seen); // its row may be on the way just now
 		const id = this.#suggested;
 		if (!id) return this.#go(1);
 		await this.#send(decision, { ids: [id] });
