@@ -39,7 +39,8 @@ var arrows = []arrow{
 		reason: "views know the words of the product and their own models"},
 	{from: "connectors", to: []string{"internal/core"}, reason: "the interface knows the words of the product and no service"},
 	{from: "connectors/list", to: []string{"connectors", "connectors/*"}, reason: "the list only names the connectors"},
-	{from: "connectors/connectortest", to: []string{"connectors", "internal/core"}, reason: "the suite knows the interface and no service"},
+	{from: "connectors/misbehave", reason: "the misbehaving proxy stands in front of any service and knows none"},
+	{from: "connectors/connectortest", to: []string{"connectors", "connectors/misbehave", "internal/core"}, reason: "the suite knows the interface and no service"},
 	{from: "connectors/*", to: []string{"connectors", "internal/*"}, reason: "a connector knows its service, and nothing of snapshots or of other connectors"},
 	{from: "migrations", to: []string{"internal/core"}, reason: "migrations come before everything else"},
 	{from: "static", reason: "static files need nothing"},
@@ -49,7 +50,7 @@ var arrows = []arrow{
 }
 
 // onlyTests are packages that the program itself never imports.
-var onlyTests = []string{"connectors/connectortest", "internal/localdb/testdb", "internal/orgcheck", "internal/mail/mailtest", "internal/auth/clerktest"}
+var onlyTests = []string{"connectors/connectortest", "connectors/misbehave", "internal/localdb/testdb", "internal/orgcheck", "internal/mail/mailtest", "internal/auth/clerktest"}
 
 const module = "scratchpaper"
 

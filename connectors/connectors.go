@@ -58,6 +58,28 @@ type Environment struct {
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Deadline is the moment after which nothing may be written any more (the job's lease less its margin); zero is none.
 	Deadline func() time.Time
+	// Turn waits until the next request may leave. The turns are the connection's: all its sessions in all processes share them, by
+	// the Limits of its connector and by what Rest was told. An error is a Fault, Unsent: Limited with Until when that is too far
+	// away to wait for, else Unavailable. Nil lets everything through: call Take.
+	Turn func(ctx context.Context) error
+	// Rest tells all sessions of the connection that the service wants no request before until. Nil tells nobody: call Pause.
+	Rest func(until time.Time)
+}
+
+// Take waits for the turn of one request. A connector over HTTP calls it before every request, whatever its limits: a service that
+// declares none may still ask for a rest.
+func (e Environment) Take(ctx context.Context) error {
+	if e.Turn == nil {
+		return nil
+	}
+	return e.Turn(ctx)
+}
+
+// Pause notes that the service wants no request before until, as a 429 or 503 with Retry-After says.
+func (e Environment) Pause(until time.Time) {
+	if e.Rest != nil {
+		e.Rest(until)
+	}
 }
 
 // Connector is what every service has.
