@@ -100,6 +100,11 @@ func cellModel(t store.Table, c views.GridColumn, r store.Row, i int) views.Grid
 	if c.Insert && r.State == core.Existing {
 		cell.Column.Writable = false
 	}
+	if r.State == core.Created && cell.Value.IsNull() && cell.Problem == "" {
+		if col, _ := t.Column(c.Number); col.MustGive() {
+			cell.Problem = views.LacksWords(c.Title)
+		}
+	}
 	if i < len(r.Cut) {
 		cell.Cut = r.Cut[i]
 	}

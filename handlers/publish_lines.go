@@ -53,6 +53,13 @@ func (s *Server) publishView(c echo.Context, sn store.Snapshot, p store.Plan) (v
 			return v, err
 		}
 		v.Unsent = unsentWords(unsent)
+		if n.Creates > 0 {
+			lacking, err := s.store.LackingCreates(ctx, by, sn, p.ID)
+			if err != nil {
+				return v, err
+			}
+			v.Lacking = lackingLines(sn, lacking)
+		}
 	}
 	if p.Job != "" {
 		if j, err := s.store.JobByID(ctx, by, p.Job); err == nil && !j.Ended() {
@@ -134,6 +141,17 @@ func plainValue(c core.Column, raw json.RawMessage) string {
 		return v.Text[:len(time.DateOnly)] + " " + v.Text[len(time.DateOnly)+1:]
 	}
 	return v.Plain()
+}
+
+// lackingLines says which new records the service will refuse, and leads to them.
+func lackingLines(sn store.Snapshot, list []store.LackingColumn) []views.LackingLine {
+	var out []views.LackingLine
+	for _, l := range list {
+		filter := "created() && " + l.Column.Slug + " == null"
+		out = append(out, views.LackingLine{Records: l.Records, Column: l.Column.Title,
+			Address: "/snapshots/" + sn.ID + "/tables/" + l.Table + "?filter=" + url.QueryEscape(filter)})
+	}
+	return out
 }
 
 // unsentWords says of which columns edits stay here.

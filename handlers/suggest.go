@@ -102,7 +102,7 @@ func (s *Server) showSuggestionGroups(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	model := views.SuggestionGroups{More: len(groups) == mostGroups}
+	model := views.SuggestionGroups{More: len(groups) == mostGroups, Zone: zoneOf(c)}
 	for _, g := range groups {
 		col, _ := t.Column(g.Column)
 		model.Total += g.Count
@@ -156,7 +156,7 @@ func (s *Server) previewReplace(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	model := views.ReplacePreview{Count: p.Count}
+	model := views.ReplacePreview{Count: p.Count, Zone: zoneOf(c)}
 	for _, sg := range p.Items {
 		col, _ := t.Column(sg.Column)
 		model.Items = append(model.Items, views.ReplaceLine{

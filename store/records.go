@@ -267,7 +267,7 @@ func (s *Store) DuplicateRecords(ctx context.Context, by core.Actor, ref TableRe
 	for i, r := range rows {
 		values := map[int]core.Value{}
 		for j, c := range t.Columns {
-			if c.Writable && !c.Options.Key && !c.Options.Unique {
+			if c.Writable && !c.Options.Key && !c.Options.Unique && !c.Options.Stamped {
 				values[c.Number] = r.Values[j]
 			}
 		}

@@ -62,6 +62,11 @@ func (c *GridCell) hint(zone *time.Location) string {
 	return strings.Join(parts, "\n")
 }
 
+// LacksWords says what is wrong with a new record without a value of a column.
+func LacksWords(column string) string {
+	return "The service refuses a record without “" + column + "”."
+}
+
 func because(reason string) string {
 	if reason == "" {
 		return ""
@@ -233,9 +238,9 @@ func rowNumber(r GridRow) string {
 }
 
 // diffShown gives one side of a change that is shown as a whole.
-func diffShown(t core.ColumnType, v core.Value, oneLine bool) string {
-	if t == core.Number {
-		return (&GridColumn{Type: t}).shown(v, nil)
+func diffShown(t core.ColumnType, v core.Value, zone *time.Location, oneLine bool) string {
+	if t == core.Number || t == core.DateTime {
+		return (&GridColumn{Type: t}).shown(v, zone)
 	}
 	if oneLine || nameless(v) {
 		return shown(v)

@@ -48,6 +48,7 @@ func cells() map[string]GridCell {
 		"conflict":              {Column: column(3, core.Text), Value: text("mine"), Edited: true, Base: text("old"), Conflict: true, Theirs: text("theirs")},
 		"readonly":              {Column: GridColumn{Number: 3, Type: core.Text}, Value: text("x")},
 		"suggested-words":       {Column: column(3, core.Text), Value: text("Red ketle"), Suggestions: suggested(text("Red ketle"), text("Red kettle"))},
+		"suggested-instant":     {Column: column(3, core.DateTime), Value: text("2026-01-02T03:04:05+00:00"), Suggestions: suggested(text("2026-01-02T03:04:05+00:00"), text("2026-07-02T03:04:00+00:00"))},
 		"suggested-empty-text":  {Column: column(3, core.Text), Value: text("x"), Suggestions: suggested(text("x"), text(""))},
 		"suggested-zero":        {Column: column(4, core.Number), Value: text("5"), Suggestions: suggested(text("5"), text("0"))},
 		"suggested-false":       {Column: column(5, core.Checkbox), Value: text("true"), Suggestions: suggested(text("true"), text("false"))},

@@ -77,7 +77,7 @@ func appendAttribute(to []byte, name, value string) []byte {
 // cellInside renders a cell's newest suggestion as a change, else its value.
 func cellInside(c *GridCell, zone *time.Location) templ.Component {
 	if len(c.Suggestions) > 0 {
-		return DiffLine(c.Column.Type, c.Suggestions[0].Before, c.Suggestions[0].After)
+		return DiffLine(c.Column.Type, c.Suggestions[0].Before, c.Suggestions[0].After, zone)
 	}
 	if c.Titles != nil && !nameless(c.Value) {
 		return written(references(c.Value, c.Titles))
@@ -180,19 +180,19 @@ func thumbs(list []string) string {
 	return b.String()
 }
 
-// DiffLine renders a change on one line: word by word for texts, old and new for everything else.
-func DiffLine(t core.ColumnType, before, after core.Value) templ.Component {
-	return written(diffHTML(t, before, after, true))
+// DiffLine renders a change on one line: word by word for texts, old and new for everything else; instants in a zone, nil is UTC.
+func DiffLine(t core.ColumnType, before, after core.Value, zone *time.Location) templ.Component {
+	return written(diffHTML(t, before, after, zone, true))
 }
 
 // DiffText renders a change in full.
-func DiffText(t core.ColumnType, before, after core.Value) templ.Component {
-	return written(diffHTML(t, before, after, false))
+func DiffText(t core.ColumnType, before, after core.Value, zone *time.Location) templ.Component {
+	return written(diffHTML(t, before, after, zone, false))
 }
 
-func diffHTML(t core.ColumnType, before, after core.Value, oneLine bool) string {
+func diffHTML(t core.ColumnType, before, after core.Value, zone *time.Location, oneLine bool) string {
 	if !wordwise(t, before, after) {
-		return diffSide("del", t, before, oneLine) + " " + diffSide("ins", t, after, oneLine)
+		return diffSide("del", t, before, zone, oneLine) + " " + diffSide("ins", t, after, zone, oneLine)
 	}
 	var b strings.Builder
 	for _, p := range wordDiff(before.Plain(), after.Plain(), oneLine) {
@@ -209,10 +209,10 @@ func diffHTML(t core.ColumnType, before, after core.Value, oneLine bool) string 
 }
 
 // diffSide renders one side of a change that is shown as a whole; a value without characters is named, in italics.
-func diffSide(tag string, t core.ColumnType, v core.Value, oneLine bool) string {
+func diffSide(tag string, t core.ColumnType, v core.Value, zone *time.Location, oneLine bool) string {
 	class := ""
 	if nameless(v) {
 		class = ` class="nil"`
 	}
-	return "<" + tag + class + ">" + templ.EscapeString(diffShown(t, v, oneLine)) + "</" + tag + ">"
+	return "<" + tag + class + ">" + templ.EscapeString(diffShown(t, v, zone, oneLine)) + "</" + tag + ">"
 }

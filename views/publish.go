@@ -33,7 +33,8 @@ type PublishView struct {
 	Gap        string // of the connector
 	Forecast   string
 	Groups     []GroupLine
-	MoreGroups bool   // there are smaller ones
+	MoreGroups bool // there are smaller ones
+	Lacking    []LackingLine
 	Unsent     string // what is edited and not in the plan, or ""
 	Items      []ItemLine
 	Next       string // address of the next page of items, or ""
@@ -117,6 +118,13 @@ func (g GroupLine) names() string {
 
 // swapsPlan makes a form of a plan show the plan anew in place; without a script the whole page comes again.
 var swapsPlan = templ.Attributes{"hx-target": "#plan", "hx-select": "#plan", "hx-swap": "outerMorph", "hx-sync": "#plan:queue all"}
+
+// LackingLine is a column that the service requires and that new records of a plan have no value of.
+type LackingLine struct {
+	Records int64
+	Column  string
+	Address string // of these records in the grid
+}
 
 // diffTime bounds one word diff on a page.
 const diffTime = 20 * time.Millisecond

@@ -432,7 +432,7 @@ func Record(p RecordPanel) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = DiffLine(h.Type, h.Before, h.After).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = DiffLine(h.Type, h.Before, h.After, p.Zone).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -733,7 +733,7 @@ func recordField(p RecordPanel, f RecordField) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = DiffText(f.Cell.Column.Type, f.Cell.Base, f.Cell.Value).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = DiffText(f.Cell.Column.Type, f.Cell.Base, f.Cell.Value, p.Zone).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -766,7 +766,7 @@ func recordField(p RecordPanel, f RecordField) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = DiffText(f.Cell.Column.Type, f.Cell.Value, f.Cell.Theirs).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = DiffText(f.Cell.Column.Type, f.Cell.Value, f.Cell.Theirs, p.Zone).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -799,7 +799,7 @@ func recordField(p RecordPanel, f RecordField) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = DiffText(f.Cell.Column.Type, sg.Before, sg.After).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = DiffText(f.Cell.Column.Type, sg.Before, sg.After, p.Zone).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

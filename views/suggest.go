@@ -2,6 +2,7 @@ package views
 
 import (
 	"strconv"
+	"time"
 
 	"scratchpaper/internal/core"
 )
@@ -10,7 +11,8 @@ import (
 type SuggestionGroups struct {
 	Groups []SuggestionGroup
 	Total  int64
-	More   bool // there are others than those listed
+	More   bool           // there are others than those listed
+	Zone   *time.Location // instants are shown in it; nil is UTC
 }
 
 // SuggestionGroup is one change with the number of cells that it is suggested for.
@@ -45,7 +47,8 @@ func (g SuggestionGroup) kindWords() string {
 // ReplacePreview is what a find and replace would suggest.
 type ReplacePreview struct {
 	Count int64
-	Items []ReplaceLine // the first ones
+	Items []ReplaceLine  // the first ones
+	Zone  *time.Location // instants are shown in it; nil is UTC
 }
 
 // ReplaceLine is one cell's change.

@@ -120,7 +120,7 @@ func SuggestionGroupList(g SuggestionGroups) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = DiffLine(line.Column.Type, line.Before, line.After).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = DiffLine(line.Column.Type, line.Before, line.After, g.Zone).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -497,7 +497,7 @@ func ReplacePreviewList(r ReplacePreview) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = DiffLine(line.Column.Type, line.Before, line.After).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = DiffLine(line.Column.Type, line.Before, line.After, r.Zone).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -27,6 +27,8 @@ order by n.nspname, c.relname`
 const columnsSQL = `
 select a.attrelid::bigint, a.attnum::int, a.attname, a.atttypid::bigint, a.atttypmod, format_type(a.atttypid, a.atttypmod),
        a.attnotnull, a.attidentity::text, a.attgenerated::text, a.atthasdef,
+       coalesce((select pg_get_expr(def.adbin, def.adrelid) ~ '\m((now|(clock|statement|transaction)_timestamp|gen_random_uuid|uuidv[47]|uuid_generate_v[14]|random)\(|CURRENT_(TIMESTAMP|DATE|TIME)|LOCALTIME)'
+           from pg_attrdef def where def.adrelid = a.attrelid and def.adnum = a.attnum), false),
        has_column_privilege(a.attrelid, a.attnum, 'select'), has_column_privilege(a.attrelid, a.attnum, 'update'),
        has_column_privilege(a.attrelid, a.attnum, 'insert'), pg_column_is_updatable(a.attrelid, a.attnum, true),
        coalesce(q.oid, 0)::bigint, coalesce(has_sequence_privilege(q.oid, 'usage, update'), false)
@@ -122,6 +124,7 @@ type catalogColumn struct {
 	NotNull                bool
 	Identity, Generated    string
 	HasDefault             bool
+	Stamped                bool // the default is the time, or chosen at random
 	Select, Update, Insert bool
 	Updatable              bool
 	Sequence               int64

@@ -133,6 +133,7 @@ func (c *catalog) column(cc catalogColumn) *column {
 		Choices: t.choices, Required: cc.NotNull || t.notNull, MaxLength: t.maxLength,
 		Precision: t.precision, Scale: t.scale, RemoteType: cc.TypeWords,
 		HasDefault: cc.HasDefault || cc.Identity != "" || cc.Generated != "",
+		Stamped:    cc.Stamped && cc.Generated == "",
 	}
 	if col.kind == core.Choices && len(t.choices) == 0 {
 		col.options.OpenChoices = true

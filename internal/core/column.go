@@ -68,6 +68,7 @@ type ColumnOptions struct {
 	Precision   int      `json:"precision,omitempty"`  // Number: digits in all; 0 is no limit
 	Scale       *int     `json:"scale,omitempty"`      // Number: digits after the point
 	HasDefault  bool     `json:"has_default,omitempty"`
+	Stamped     bool     `json:"stamped,omitempty"`     // the service gives each new record a value of its own, the time or one at random: copies do not take it along
 	RemoteType  string   `json:"remote_type,omitempty"` // the service's own name of the type
 	Key         bool     `json:"key,omitempty"`         // part of the service's key
 }
@@ -121,6 +122,11 @@ func (c Column) Applied() Column {
 		}
 	}
 	return c
+}
+
+// MustGive says that the service refuses a created record without a value of this column: it requires one, and has none of its own.
+func (c Column) MustGive() bool {
+	return c.Source == Remote && c.SendsNew && c.Options.Required && !c.Options.HasDefault
 }
 
 // Counts of a table. A nil count is not known yet. Edits, suggestions and problems count cells, the others records.
