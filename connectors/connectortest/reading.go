@@ -27,7 +27,7 @@ func describesItself(t *testing.T, h Harness) {
 			t.Errorf("the setting %q is not marked as secret", s.Key)
 		}
 	}
-	if !keys[h.Credential] {
+	if h.Credential != "" && !keys[h.Credential] {
 		t.Errorf("there is no setting %q", h.Credential)
 	}
 }
@@ -63,6 +63,9 @@ func missingTableIsGone(t *testing.T, h Harness) {
 }
 
 func wrongCredential(t *testing.T, h Harness) {
+	if h.Credential == "" {
+		t.Skip("the service has no credential")
+	}
 	settings := connectors.Settings{}
 	for k, v := range h.Settings {
 		settings[k] = v
@@ -92,7 +95,10 @@ func readsThrough(t *testing.T, h Harness) {
 		if pages > records {
 			t.Fatal("reading does not end")
 		}
-		session := b.newSession(connectors.Environment{Dial: b.line.Dial})
+		if len(at) > 64<<10 {
+			t.Fatalf("a checkpoint of %d bytes", len(at))
+		}
+		session := b.newSession(b.environment())
 		got := must(b, func(ctx context.Context) (connectors.Page, error) {
 			return session.Read(ctx, connectors.ReadRequest{Table: b.table, Fields: []string{b.Other, b.Text}, Checkpoint: at, Limit: page})
 		})
@@ -102,6 +108,9 @@ func readsThrough(t *testing.T, h Harness) {
 				t.Fatalf("%d values for two fields", len(r.Values))
 			}
 			seen[r.ID] = r.Values[1].Text
+		}
+		if got.Last && pages < 3 {
+			t.Fatalf("%d records were read in %d pages of at most %d", records, pages+1, page)
 		}
 		if got.Last {
 			break
@@ -199,6 +208,129 @@ func readsCurrent(t *testing.T, h Harness) {
 	}
 }
 
+// pages reads a whole table in pages of at most limit records, all fields.
+func (b *bench) pages(limit int, keysOnly bool) map[string]connectors.Record {
+	b.t.Helper()
+	found := map[string]connectors.Record{}
+	req := connectors.ReadRequest{Table: b.table, Fields: fieldIDs(b.table), Limit: limit, KeysOnly: keysOnly}
+	if keysOnly {
+		req.Fields = nil
+	}
+	for pages := 0; ; pages++ {
+		page := must(b, func(ctx context.Context) (connectors.Page, error) { return b.session.Read(ctx, req) })
+		if limit > 0 && len(page.Records) > limit {
+			b.t.Errorf("a page of %d records, asked for were %d", len(page.Records), limit)
+		}
+		if most := b.h.Connector.Info().Limits.ReadPage; !keysOnly && most > 0 && len(page.Records) > most {
+			b.t.Errorf("a page of %d records, the limits say %d", len(page.Records), most)
+		}
+		for _, r := range page.Records {
+			found[r.ID] = r
+		}
+		if page.Last || pages > 1000 {
+			return found
+		}
+		if !json.Valid(page.Checkpoint) {
+			b.t.Fatalf("a checkpoint that is no JSON: %s", page.Checkpoint)
+		}
+		req.Checkpoint = page.Checkpoint
+	}
+}
+
+func fieldIDs(table connectors.Table) []string {
+	var ids []string
+	for _, f := range table.Columns {
+		ids = append(ids, f.ID)
+	}
+	return ids
+}
+
+func pagesKeepLimits(t *testing.T, h Harness) {
+	b := open(t, h, 12)
+	for _, limit := range []int{5, 12, 1_000_000} {
+		found := b.pages(limit, false)
+		if len(found) != 12 {
+			t.Errorf("%d records in pages of %d, want 12", len(found), limit)
+		}
+		for _, r := range found {
+			if len(r.Values) != len(b.table.Columns) {
+				t.Fatalf("%d values for %d fields", len(r.Values), len(b.table.Columns))
+			}
+		}
+	}
+}
+
+func keysOnly(t *testing.T, h Harness) {
+	b := open(t, h, 9)
+	whole, keys := b.pages(0, false), b.pages(4, true)
+	for id, r := range keys {
+		if len(r.Values) != 0 {
+			t.Errorf("%s has %d values, though only ids were asked for", id, len(r.Values))
+		}
+		if _, ok := whole[id]; !ok {
+			t.Errorf("%s is not among the records", id)
+		}
+		if r.Version != whole[id].Version {
+			t.Errorf("%s has the version %q among ids and %q among records", id, r.Version, whole[id].Version)
+		}
+	}
+	if len(keys) != 9 || len(whole) != 9 {
+		t.Errorf("%d ids, %d records, want 9", len(keys), len(whole))
+	}
+}
+
+// looksAnew is what finding a conflict before a write rests on.
+func looksAnew(t *testing.T, h Harness) {
+	b := open(t, h, 2)
+	ability[connectors.BatchReader](b)
+	look := func() connectors.Record {
+		t.Helper()
+		found := b.current([]string{b.Text}, b.IDs[0])
+		if len(found) != 1 {
+			t.Fatalf("%d records", len(found))
+		}
+		return found[0]
+	}
+	before := look()
+	for _, text := range []string{"theirs", "theirs too"} {
+		b.Service.Set(t, b.IDs[0], b.Text, text)
+		if now := look(); now.Values[0].Text != text || b.table.Versioned && now.Version == before.Version {
+			t.Errorf("after a change to %q there is %q, version %q, before it was %q", text, now.Values[0].Text, now.Version, before.Version)
+		}
+	}
+	b.Service.Remove(t, b.IDs[0])
+	if found := b.current([]string{b.Text}, b.IDs[0], b.IDs[1]); len(found) != 1 || found[0].ID != b.IDs[1] {
+		t.Errorf("after a removal there are %d records", len(found))
+	}
+}
+
+// mostTried is how many records a batch is tried with at most: some services take thousands.
+const mostTried = 300
+
+func batchesAreTaken(t *testing.T, h Harness) {
+	limits := h.Connector.Info().Limits
+	n := min(mostTried, max(limits.UpdateBatch, limits.LookupBatch, 1))
+	b := open(t, h, n)
+	if size := min(n, limits.LookupBatch); size > 0 {
+		if _, ok := b.session.(connectors.BatchReader); ok && len(b.current([]string{b.Text}, b.IDs[:size]...)) != size {
+			t.Errorf("of %d records not all are read at once", size)
+		}
+	}
+	size := min(n, max(1, limits.UpdateBatch))
+	writes := make([]connectors.Write, size)
+	for i := range writes {
+		writes[i] = b.text(b.IDs[i], fmt.Sprint("batch ", i))
+	}
+	for i, o := range b.updated(writes...) {
+		if o.Err != nil {
+			t.Fatalf("record %d of a batch of %d: %v", i, size, o.Err)
+		}
+	}
+	for _, i := range []int{0, size / 2, size - 1} {
+		b.holds(b.IDs[i], b.Text, fmt.Sprint("batch ", i))
+	}
+}
+
 func counts(t *testing.T, h Harness) {
 	b := open(t, h, 5)
 	counter := ability[connectors.Counter](b)
@@ -223,6 +355,45 @@ func roundTrips(t *testing.T, h Harness) {
 			}
 			if got := b.current([]string{field}, b.IDs[0]); len(got) != 1 || !got[0].Values[0].Equal(want) {
 				t.Errorf("%s = %q is read back as %v", field, want.Plain(), got)
+			}
+		}
+	}
+}
+
+func triesEveryType(t *testing.T, h Harness) {
+	b := open(t, h, 0)
+	tried := map[core.ColumnType]bool{}
+	for _, f := range b.table.Columns {
+		if len(b.Edges[f.ID]) > 0 {
+			tried[f.Type] = true
+		}
+	}
+	for _, f := range b.table.Columns {
+		if f.Writable && !f.InsertOnly && !tried[f.Type] {
+			t.Errorf("no value of the type %s is written and read back: add edges of %s", f.Type, f.ID)
+		}
+	}
+}
+
+// normalises proves that what the service has made of a value is what becomes the base: the answer says it, or a look does.
+func normalises(t *testing.T, h Harness) {
+	b := open(t, h, 1)
+	if len(b.Normalised) == 0 {
+		t.Skip("the service stores everything as it is written")
+	}
+	for _, n := range b.Normalised {
+		o := b.updated(connectors.Write{ID: b.IDs[0], Values: map[string]core.Value{n.Field: n.Sent}})[0]
+		if o.Err != nil {
+			t.Errorf("%s = %q is refused: %v", n.Field, n.Sent.Plain(), o.Err)
+			continue
+		}
+		if stored, ok := o.Stored[n.Field]; !ok || !stored.Equal(n.Stored) {
+			t.Errorf("%s = %q is said to be stored as %q (said: %v), want %q", n.Field, n.Sent.Plain(), stored.Plain(), ok, n.Stored.Plain())
+		}
+		read := b.pages(0, false)[b.IDs[0]]
+		for i, f := range b.table.Columns {
+			if f.ID == n.Field && !read.Values[i].Equal(n.Stored) {
+				t.Errorf("%s = %q is read as %q, want %q", n.Field, n.Sent.Plain(), read.Values[i].Plain(), n.Stored.Plain())
 			}
 		}
 	}

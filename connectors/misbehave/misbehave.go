@@ -55,6 +55,7 @@ type Fault struct {
 	Times int                      // to how many; 0 is one, Always is each from there on
 	After bool                     // once the service has acted; its own answer is thrown away
 	Wait  time.Duration            // TooMany: Retry-After, in whole seconds; Hold, Slow: how long
+	Date  bool                     // TooMany: Retry-After is a date, not a number of seconds
 }
 
 // Always as Fault.Times does it to every request from the Nth on.
@@ -102,6 +103,8 @@ type Proxy struct {
 	faults  []*counted
 	log     []Request
 	release chan struct{}
+	asking  int // requests that are at the service
+	idle    *sync.Cond
 }
 
 type counted struct {
@@ -116,11 +119,13 @@ func New(target string, secrets ...string) (*Proxy, error) {
 	if err != nil || u.Host == "" {
 		return nil, fmt.Errorf("misbehave: %q is not the address of a service", target)
 	}
-	return &Proxy{
+	p := &Proxy{
 		target: u, secrets: slices.DeleteFunc(slices.Clone(secrets), func(s string) bool { return s == "" }),
 		transport: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 20, IdleConnTimeout: 10 * time.Second},
 		release:   make(chan struct{}),
-	}, nil
+	}
+	p.idle = sync.NewCond(&p.mu)
+	return p, nil
 }
 
 // Start starts a proxy that ends with the test.
@@ -180,6 +185,15 @@ func (p *Proxy) Requests() []Request {
 	return slices.Clone(p.log)
 }
 
+// Settle waits until no request is at the service any more: what clients have given up on has been done by then too.
+func (p *Proxy) Settle() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for p.asking > 0 {
+		p.idle.Wait()
+	}
+}
+
 // Forget empties the log.
 func (p *Proxy) Forget() {
 	p.mu.Lock()
@@ -198,10 +212,11 @@ func (p *Proxy) Done() int {
 	return n
 }
 
-// take counts a request and gives what to do to it.
-func (p *Proxy) take(r *http.Request) Fault {
+// take counts a request and gives what to do to it, and what closes when held ones are let go.
+func (p *Proxy) take(r *http.Request) (Fault, chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.asking++
 	var found *Fault
 	for _, f := range p.faults {
 		if f.When != nil && !f.When(r) {
@@ -215,9 +230,9 @@ func (p *Proxy) take(r *http.Request) Fault {
 		}
 	}
 	if found == nil {
-		return Fault{}
+		found = &Fault{}
 	}
-	return *found
+	return *found, p.release
 }
 
 // ServeHTTP passes a request on, or does what was ordered.
@@ -227,18 +242,25 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // the client has left
 	}
-	f := p.take(r)
+	f, release := p.take(r)
 	line := p.line(r, body, f, at)
 	var answer *answer
 	if f.After || f.reaches() {
 		answer = p.ask(r, body, f)
 		line.Status = answer.status
 	}
-	p.mu.Lock()
-	p.log = append(p.log, line)
-	release := p.release
-	p.mu.Unlock()
+	p.note(line)
 	f.answer(w, r, answer, release)
+}
+
+// note writes a line of the log once the service has answered.
+func (p *Proxy) note(line Request) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.log = append(p.log, line)
+	if p.asking--; p.asking == 0 {
+		p.idle.Broadcast()
+	}
 }
 
 // reaches says whether the act needs the service's answer.
@@ -253,9 +275,7 @@ func (f Fault) reaches() bool {
 func (f Fault) answer(w http.ResponseWriter, r *http.Request, a *answer, release chan struct{}) {
 	switch f.Act {
 	case TooMany:
-		if f.Wait > 0 {
-			w.Header().Set("Retry-After", strconv.Itoa(int((f.Wait+time.Second-1)/time.Second)))
-		}
+		f.retryAfter(w.Header())
 		page(w, http.StatusTooManyRequests, "application/json", `{"code":"too_many_requests","message":"Too many requests. Slow down."}`)
 	case ServerError:
 		page(w, http.StatusInternalServerError, "application/json", `{"code":"internal_server_error","message":"Something went wrong on the server."}`)
@@ -277,6 +297,16 @@ func (f Fault) answer(w http.ResponseWriter, r *http.Request, a *answer, release
 		a.whole(w)
 	default:
 		a.whole(w)
+	}
+}
+
+func (f Fault) retryAfter(h http.Header) {
+	switch {
+	case f.Wait <= 0:
+	case f.Date: // it has whole seconds: rounded up, the wait is no shorter than asked for
+		h.Set("Retry-After", time.Now().Add(f.Wait+time.Second-1).UTC().Format(http.TimeFormat))
+	default:
+		h.Set("Retry-After", strconv.Itoa(int((f.Wait+time.Second-1)/time.Second)))
 	}
 }
 

@@ -27,10 +27,24 @@ func TestPostgresIsAConnector(t *testing.T) {
 		Settings:   settingsOf(t, address),
 		Credential: "password",
 		Decisive:   func(sent []byte) bool { return bytes.Contains(sent, []byte("commit\x00")) },
+		Revocable:  func(t *testing.T) (connectors.Settings, func()) { return revocable(t, pool, settingsOf(t, address)) },
 		NewTable: func(t *testing.T, records int) connectortest.Fixture {
 			return newThings(t, pool, fmt.Sprintf("things_%d", made.Add(1)), records)
 		},
 	})
+}
+
+// revocable makes a role that may read everything, and what shuts it out in the middle of its work.
+func revocable(t *testing.T, pool *pgxpool.Pool, settings connectors.Settings) (connectors.Settings, func()) {
+	t.Helper()
+	role := settings["database"] + "_revocable" // roles are the whole server's
+	mustExec(t, pool, `create role `+role+` login password 'its-own-word' in role pg_read_all_data`)
+	t.Cleanup(func() { mustExec(t, pool, `drop role `+role) })
+	settings["user"], settings["password"] = role, "its-own-word"
+	return settings, func() {
+		mustExec(t, pool, `alter role `+role+` nologin`)
+		mustExec(t, pool, `select pg_terminate_backend(pid, 10000) from pg_stat_activity where usename = $1`, role)
+	}
 }
 
 // settingsOf turns an address of testdb into a connection's settings.
@@ -62,7 +76,9 @@ func newThings(t *testing.T, pool *pgxpool.Pool, name string, records int) conne
 		doc jsonb, tags text[], numbers int[], span interval, token uuid, code varchar(5), "odd "" name" text)`, name))
 	f := connectortest.Fixture{
 		Table: "public." + name, Text: "title", Other: "other",
-		Edges: edges(), RefusedField: "price", RefusedValue: core.TextValue("-1"),
+		Edges: edges(), RefusedField: "price", RefusedValue: core.TextValue("-1"), RefusedWords: "check constraint",
+		Normalised: []connectortest.Normalised{{Field: "price", Sent: core.TextValue("1.005"), Stored: core.TextValue("1.01")},
+			{Field: "amount", Sent: core.TextValue("1e3"), Stored: core.TextValue("1000")}},
 		New: func(n int) map[string]core.Value {
 			return map[string]core.Value{"title": core.TextValue(fmt.Sprint("created ", n)), "price": core.TextValue("1.005"), "tags": core.ListValue([]string{"a"})}
 		},
