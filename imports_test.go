@@ -106,7 +106,7 @@ func wrongArrow(from, imported string) string {
 		return fmt.Sprintf("%s imports %s: %s.", from, imported, a.reason)
 	case !ours:
 		return ""
-	case slices.Contains(onlyTests, to):
+	case slices.Contains(onlyTests, to) && !slices.Contains(onlyTests, from):
 		return fmt.Sprintf("%s imports %s: that is for tests only.", from, to)
 	case !slices.ContainsFunc(a.to, func(p string) bool { return fits(p, to) }):
 		return fmt.Sprintf("%s imports %s: %s.", from, to, a.reason)
