@@ -33,6 +33,7 @@ var pageAccess = map[core.Act][]string{
 		"POST /snapshots/:snapshot/undo", "POST /snapshots/:snapshot/redo", "POST " + grid + "/edits", "POST " + grid + "/paste", "POST " + grid + "/fill",
 		"POST " + grid + "/spread", "POST " + grid + "/delete", "POST " + grid + "/undelete", "POST " + grid + "/records", "POST " + grid + "/records/:record",
 		"POST " + grid + "/suggestions/accept", "POST " + grid + "/suggestions/reject", "POST /snapshots/:snapshot/plans", "POST " + plan + "/items",
+		"POST " + plan + "/approval", "POST " + plan + "/approval/withdraw",
 		"POST /connections/:connection/test",
 	},
 	core.Account: {
@@ -41,8 +42,9 @@ var pageAccess = map[core.Act][]string{
 	},
 	core.Manage: {
 		"GET /audit", "GET /audit.jsonl", "GET /members", "POST /members/invitations", "POST /members/invitations/:invitation/withdraw", "POST /members/:member/role", "POST /members/:member/remove",
-		"POST /members/:member/reset", "POST /organization/name", "POST /organizations",
+		"POST /members/:member/reset", "POST /organization/name", "POST /organization/settings", "POST /organizations",
 	},
+	core.Approve: {"POST " + plan + "/approval/approve", "POST " + plan + "/approval/return"},
 	core.Publish: {
 		"POST /sample", "POST /connections", "GET /connections/:connection/edit", "POST /connections/:connection", "POST /connections/:connection/delete",
 		"POST /snapshots/:snapshot/delete", "POST " + plan + "/publish", "POST " + plan + "/retry", "POST " + plan + "/revert", "POST " + plan + "/items/:item/settle",

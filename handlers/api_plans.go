@@ -22,6 +22,7 @@ type planJSON struct {
 	Reverts  *string        `json:"reverts"` // the plan of which it is the inverse
 	Job      *string        `json:"job"`
 	Counts   planCountsJSON `json:"counts"`
+	Approval *approvalJSON  `json:"approval"` // where it stands; null in the result of a revert, whose plan nobody was asked about yet
 }
 
 // planCountsJSON counts a plan's records by operation, without those left out, and by state.
@@ -78,7 +79,7 @@ func (s *Server) postPlan(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.JSON(http.StatusCreated, planOut(p))
+	return s.answerPlan(c, http.StatusCreated, p)
 }
 
 func (s *Server) getPlan(c echo.Context) error {
@@ -86,7 +87,7 @@ func (s *Server) getPlan(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.JSON(http.StatusOK, planOut(p))
+	return s.answerPlan(c, http.StatusOK, p)
 }
 
 // itemJSON is a record of a plan. Its state is planned, sending, published, failed, conflict, unknown or left_out, with the reason.
@@ -222,7 +223,7 @@ func (s *Server) patchItems(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.JSON(http.StatusOK, planOut(p))
+	return s.answerPlan(c, http.StatusOK, p)
 }
 
 type publishBody struct {

@@ -44,7 +44,7 @@ var paged = []string{"limit", "after"}
 func (s *Server) operations() []operation {
 	var all []operation
 	for _, list := range [][]operation{s.serviceOperations(), s.snapshotOperations(), s.tableOperations(), s.recordOperations(), s.suggestionOperations(),
-		s.planOperations(), s.jobOperations(), s.tokenOperations()} {
+		s.planOperations(), s.jobOperations(), s.tokenOperations(), s.approvalOperations()} {
 		all = append(all, list...)
 	}
 	return all

@@ -57,6 +57,9 @@ func (s *Server) jobsView(c echo.Context) (views.JobsView, error) {
 		return v, err
 	}
 	if !v.Old {
+		if v.Waiting, err = s.waitingLines(c); err != nil {
+			return v, err
+		}
 		for _, j := range open {
 			v.Open = append(v.Open, jobLine(j))
 		}

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"scratchpaper/internal/core"
 )
 
 // document is the OpenAPI document, against which every answer is held.
@@ -197,6 +199,10 @@ func TestEveryAddressOfTheDocumentAnswersAsItSays(t *testing.T) {
 		pl                    = sn + "/plans/{plan}"
 		everything            = `{"where": {"filter": "true"}}`
 	)
+	if _, err := s.store.Pool().Exec(t.Context(), `with p as (insert into people (id, name) values ('per_second', 'Second') returning id)
+		insert into members (org_id, person_id, role) select $1, id, 'publisher' from p`, s.by.Org); err != nil {
+		t.Fatal(err)
+	}
 	jobIs := map[string][]any{"job": {"job", "id"}}
 	for _, st := range []step{
 		{method: get, path: "/openapi.json", status: 200},
@@ -259,6 +265,20 @@ func TestEveryAddressOfTheDocumentAnswersAsItSays(t *testing.T) {
 		{method: get, path: pl + "/items", status: 200, keep: map[string][]any{"item": {"items", 0, "id"}}},
 		{method: patch, path: pl + "/items", body: `{"where": {"filter": "true"}, "included": false}`, status: 200},
 		{method: patch, path: pl + "/items", body: `{"where": {"filter": "true"}, "included": true}`, status: 200},
+		{method: get, path: "/organization", status: 200},
+		{method: patch, path: "/organization", body: `{"second_person": true}`, status: 200},
+		{method: post, path: pl + "/approval", body: `{}`, status: 200},
+		{method: get, path: "/approvals", status: 200},
+		{method: post, path: pl + "/approval/return", body: `{"note": "not yet"}`, status: 200},
+		{method: post, path: pl + "/approval", body: `{"deletes": true}`, status: 200},
+		{method: del, path: pl + "/approval", status: 204},
+		{method: post, path: pl + "/approval", body: `{}`, status: 200},
+	} {
+		d.run(t, st)
+	}
+	d.approves(t, pl)
+	for _, st := range []step{
+		{method: patch, path: "/organization", body: `{"second_person": false}`, status: 200},
 		{method: post, path: pl + "/publish", body: `{"first": 1}`, status: 202, wait: "waiting"},
 		{method: post, path: "/jobs/{job}/cancel", status: 200},
 		{method: post, path: pl + "/retry", status: 202, keep: jobIs, wait: "done"},
@@ -291,6 +311,16 @@ func TestEveryAddressOfTheDocumentAnswersAsItSays(t *testing.T) {
 	if len(d.operationsOf()) < 55 {
 		t.Errorf("the document names %d operations", len(d.operationsOf()))
 	}
+}
+
+// approves lets a second person approve a plan.
+func (d *document) approves(t *testing.T, plan string) {
+	t.Helper()
+	d.people.set("second", core.Actor{Org: d.by.Org, Person: "per_second", Name: "Second", Kind: core.KindPerson, Role: core.Publisher})
+	path := plan + "/approval/approve"
+	a := d.api(t, "second", "POST", d.address(path), "")
+	a.is(t, http.StatusOK, `"state":"approved"`)
+	d.check(t, "POST", path, a)
 }
 
 // settles says what became of an item that nobody can tell of.

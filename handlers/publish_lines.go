@@ -41,7 +41,12 @@ func (s *Server) publishView(c echo.Context, sn store.Snapshot, p store.Plan) (v
 			v.Gap, v.Forecast = k.Info().Gap, forecast(k.Info().Limits, n)
 		}
 	}
+	v.MayPublish = by.May(core.Publish) == nil
 	if p.State == "draft" {
+		var err error
+		if v.Second, err = s.secondView(c, p); err != nil {
+			return v, err
+		}
 		groups, err := s.store.PlanGroups(ctx, by, sn.ID, p.ID, groupsShown+1)
 		if err != nil {
 			return v, err

@@ -67,6 +67,7 @@ func (s *Server) routes(e *echo.Echo) {
 	s.tokenRoutes(e)
 	s.gridRoutes(e)
 	s.publishRoutes(e)
+	s.approvalRoutes(e)
 	s.apiRoutes(e)
 }
 

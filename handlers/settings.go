@@ -22,6 +22,13 @@ func (s *Server) showSettings(c echo.Context) error {
 	if s.sample != nil {
 		v.Credits = sample.Credits
 	}
+	if p.Account != nil {
+		o, err := s.store.OrganizationSettings(ctxOf(c), actor(c))
+		if err != nil {
+			return err
+		}
+		v.Organization = &views.OrganizationView{Name: o.Name, SecondPerson: o.SecondPerson, May: actor(c).May(core.Manage) == nil}
+	}
 	return s.render(c, http.StatusOK, views.Settings(p, v))
 }
 

@@ -60,29 +60,9 @@ func TestThePagesOfGettingInCanBeReadByEverybody(t *testing.T) {
 	ana.mustJoin(t, "cleo.with.a.long.name@departments.example.org", "viewer")
 	axe := mustAxe(t)
 	b := mustBrowser(t, h.site, 1440)
-	look := func(pages ...string) {
-		t.Helper()
-		for _, width := range []int64{1440, 390} {
-			b.must(chromedp.EmulateViewport(width, 900))
-			for _, theme := range []string{"light", "dark"} {
-				b.open("/forgot")
-				if _, err := chromedp.Run(b.ctx, chromedp.Evaluate[string]("document.cookie = 'theme="+theme+"; path=/'")); err != nil {
-					t.Fatal(err)
-				}
-				for _, path := range pages {
-					b.open(path)
-					if found := b.violations(axe); found != "" {
-						t.Errorf("%s at %d, %s: %s", path, width, theme, found)
-					}
-					b.shot(path, theme, width)
-				}
-			}
-		}
-	}
+	look := func(pages ...string) { t.Helper(); b.looksAt(axe, pages...) }
 	look("/sign-in", "/forgot", "/reset", "/invitation")
-	b.open("/sign-in?back=/account")
-	b.must(chromedp.SendKeys(chromedp.CSS("#field-email"), "ana@example.org"), chromedp.SendKeys(chromedp.CSS("#field-password"), goodPassword+"\r"))
-	b.until("the account", `location.pathname === '/account'`)
+	b.signsIn("ana@example.org")
 	b.open("/tokens")
 	b.must(chromedp.SendKeys(chromedp.CSS("#field-name"), "Nightly import\r"))
 	b.until("the token", `document.querySelector('#once-token')?.value.startsWith('sp_')`)
@@ -96,4 +76,33 @@ func TestThePagesOfGettingInCanBeReadByEverybody(t *testing.T) {
 		t.Errorf("the open menu: %s", found)
 	}
 	b.shot("/menu", "dark", 390)
+}
+
+// looksAt lets axe look at pages, wide and narrow, light and dark.
+func (b *browser) looksAt(axe string, pages ...string) {
+	b.t.Helper()
+	for _, width := range []int64{1440, 390} {
+		b.must(chromedp.EmulateViewport(width, 900))
+		for _, theme := range []string{"light", "dark"} {
+			b.open("/forgot")
+			if _, err := chromedp.Run(b.ctx, chromedp.Evaluate[string]("document.cookie = 'theme="+theme+"; path=/'")); err != nil {
+				b.t.Fatal(err)
+			}
+			for _, path := range pages {
+				b.open(path)
+				if found := b.violations(axe); found != "" {
+					b.t.Errorf("%s at %d, %s: %s", path, width, theme, found)
+				}
+				b.shot(path, theme, width)
+			}
+		}
+	}
+}
+
+// signsIn signs somebody in and leads to their account.
+func (b *browser) signsIn(email string) {
+	b.t.Helper()
+	b.open("/sign-in?back=/account")
+	b.must(chromedp.SendKeys(chromedp.CSS("#field-email"), email), chromedp.SendKeys(chromedp.CSS("#field-password"), goodPassword+"\r"))
+	b.until("the account", `location.pathname === '/account'`)
 }

@@ -431,6 +431,9 @@ func (s *Store) TickItems(ctx context.Context, by core.Actor, snapshot, plan str
 		if p, err = s.draftTx(ctx, tx, snap, plan); err != nil {
 			return err
 		}
+		if err := stillTx(ctx, tx, by, plan); err != nil {
+			return err
+		}
 		var column any
 		if w.Column != 0 {
 			column = strconv.Itoa(w.Column)
@@ -542,7 +545,12 @@ func (s *Store) StartPublish(ctx context.Context, by core.Actor, snapshot, plan 
 	return s.JobByID(ctx, by, jobID)
 }
 
+// publishJobTx makes the job that sends a plan: every way to send one leads here. Codes: Conflict (a second person has to approve it).
 func (s *Store) publishJobTx(ctx context.Context, tx pgx.Tx, by core.Actor, snap Snapshot, p Plan, deletes bool, first int) (Job, error) {
+	second, err := approvedTx(ctx, tx, by, p.ID, deletes)
+	if err != nil {
+		return Job{}, err
+	}
 	connection := ""
 	for _, t := range snap.Tables {
 		if len(p.Tables) > 0 && t.ID == p.Tables[0] {
@@ -556,7 +564,11 @@ func (s *Store) publishJobTx(ctx context.Context, tx pgx.Tx, by core.Actor, snap
 	j, err := s.EnqueueTx(ctx, tx, by, NewJob{Kind: "publish", Queue: "interactive", Snapshot: snap.ID, Connection: connection,
 		Label: "Publish " + snap.Name, Args: args})
 	if err == nil {
-		err = auditTx(ctx, tx, by, "published", p.ID, map[string]string{"snapshot": snap.ID, "name": snap.Name, "job": j.ID})
+		details := map[string]string{"snapshot": snap.ID, "name": snap.Name, "job": j.ID}
+		if second != "" {
+			details["approved by"] = second
+		}
+		err = auditTx(ctx, tx, by, "published", p.ID, details)
 	}
 	if err != nil {
 		return Job{}, err

@@ -82,6 +82,9 @@ func (s *Store) CreateToken(ctx context.Context, by core.Actor, name string, sco
 		if t, err = pgx.CollectExactlyOneRow(rows, scanToken); err != nil {
 			return fmt.Errorf("new token: %w", err)
 		}
+		if _, err := tx.Exec(ctx, `insert into token_people (org_id, token_id, person_id) values ($1, $2, $3)`, by.Org, id, by.Person); err != nil {
+			return fmt.Errorf("new token: %w", err)
+		}
 		return auditTx(ctx, tx, by, "token made", id, map[string]string{"name": name, "scope": string(widest(scopes))})
 	})
 	return t, err

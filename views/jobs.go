@@ -204,10 +204,11 @@ func (s SumLine) Quiet() bool { return s.New+s.Changed+s.Deleted+s.Conflicts == 
 
 // JobsView is the list of jobs.
 type JobsView struct {
-	Open []JobLine
-	Past []JobLine
-	More string // address of the older ones
-	Old  bool   // this is not the first page
+	Waiting []WaitingLine // plans that wait for a second person
+	Open    []JobLine
+	Past    []JobLine
+	More    string // address of the older ones
+	Old     bool   // this is not the first page
 }
 
 func jobColour(j JobLine) string {

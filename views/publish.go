@@ -40,7 +40,9 @@ type PublishView struct {
 	Next       string // address of the next page of items, or ""
 	Shown      string // which items: "", failed, conflict, unknown, published, left_out
 	Job        *JobView
-	Deleting   bool // the deletes were ticked
+	Deleting   bool        // the deletes were ticked
+	Second     *SecondView // where it stands when a second person has to approve it
+	MayPublish bool
 }
 
 // Sending is how many records a press on Publish sends, deletes included or not.
@@ -63,6 +65,9 @@ func (v PublishView) moreGroupsWords() string {
 func (v PublishView) Changes() int64 { return v.Creates + v.Updates + v.Deletes + v.LeftOut }
 
 func (v PublishView) publishWords(deletes bool) string {
+	if v.Second.asks() {
+		return "Ask for approval of " + Counted(v.Sending(deletes), "change", "changes")
+	}
 	return "Publish " + Counted(v.Sending(deletes), "change", "changes")
 }
 
@@ -235,6 +240,9 @@ func publishSentence(v PublishView) string {
 			return v.missedWords()
 		}
 		return "Every record has a receipt: what was sent, and what the service now holds."
+	}
+	if v.Second != nil && v.Second.Needed {
+		return "Nothing is sent until a second person has approved it and somebody presses Publish. What you see is exactly what is sent."
 	}
 	return "Nothing is sent until you press Publish. What you see is exactly what is sent."
 }

@@ -5,4 +5,13 @@ type SettingsView struct {
 	Version string
 	Places  []Pair // where data lies
 	Credits string // of the sample data
+	// Organization is nil where one person uses the app alone.
+	Organization *OrganizationView
+}
+
+// OrganizationView is what the organization's admins decide for everybody in it.
+type OrganizationView struct {
+	Name         string
+	SecondPerson bool
+	May          bool // who looks may change it
 }

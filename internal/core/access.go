@@ -10,6 +10,7 @@ const (
 	Suggest Act = "suggest"
 	Edit    Act = "edit"
 	Publish Act = "publish"
+	Approve Act = "approve"
 	Account Act = "account"
 	Manage  Act = "manage"
 )
@@ -31,6 +32,7 @@ var Access = []AccessRule{
 	{Act: Suggest, Means: "suggest changes, creates and deletes; preview transforms", Role: Editor, Scope: ScopeSuggest, Agent: true},
 	{Act: Edit, Means: "edit, accept, reject, undo, settle conflicts, import; take, rename and refresh snapshots; views; make plans; cancel jobs", Role: Editor, Scope: ScopeEdit},
 	{Act: Publish, Means: "publish, retry, revert; connect services, change and delete connections; delete snapshots", Role: Publisher, Scope: ScopePublish},
+	{Act: Approve, Means: "approve a plan that waits for a second person, or send it back", Role: Publisher},
 	{Act: Account, Means: "one's own account: password, sessions, tokens", Role: Viewer},
 	{Act: Manage, Means: "members, roles and invitations; everybody's tokens; the organization's settings; the audit log", Role: Admin},
 }
