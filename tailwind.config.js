@@ -21,6 +21,15 @@ const tokens = {
 	'del-soft': ['#fbe7e5', '#331a18'],
 	conflict: ['#a8400b', '#ff9d66'], // the service changed it too
 	'conflict-soft': ['#fdeadf', '#36200f'],
+	// Other people: their face and the frame around their cell, white text on it 4.5:1 and more.
+	'person-0': ['#b4325f', '#b4325f'],
+	'person-1': ['#7a4fc0', '#7a4fc0'],
+	'person-2': ['#6b6b00', '#6b6b00'],
+	'person-3': ['#0f766e', '#0f766e'],
+	'person-4': ['#3f7a1f', '#3f7a1f'],
+	'person-5': ['#9a5a00', '#9a5a00'],
+	'person-6': ['#a8442a', '#a8442a'],
+	'person-7': ['#5b6470', '#5b6470'],
 };
 
 const measures = {

@@ -20,6 +20,7 @@ var pageAccess = map[core.Act][]string{
 	core.Look: {
 		"GET /events", "GET /", "GET /home/snapshots", "GET /palette", "GET /connections", "GET /connections/new", "GET /connections/new/:connector",
 		"GET /connections/:connection", "GET /snapshots/:snapshot", "GET /snapshots/:snapshot/settings", "GET /snapshots/:snapshot/history",
+		"GET /snapshots/:snapshot/people", "POST /snapshots/:snapshot/here",
 		"GET /jobs", "GET /jobs/list", "GET /jobs/now", "GET /jobs/:job", "GET /jobs/:job/panel", "GET /settings", "POST /settings/theme", "GET /gallery",
 		"GET " + grid, "GET " + grid + "/columns.css", "GET " + grid + "/order", "GET " + grid + "/rows", "GET " + grid + "/cell", "GET " + grid + "/references",
 		"GET " + grid + "/copy", "GET " + grid + "/export", "GET " + grid + "/counts", "GET " + grid + "/aggregate", "GET " + grid + "/find", "GET " + grid + "/filter",

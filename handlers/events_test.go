@@ -3,6 +3,7 @@ package handlers
 import (
 	"bufio"
 	"context"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -164,4 +165,39 @@ func TestAStreamCarriesNoTopicOfOthers(t *testing.T) {
 		}
 	}
 	t.Error("the stream ended before its own hint came")
+}
+
+func TestWhoIsInASnapshotIsToldToItsOrganizationOnly(t *testing.T) {
+	t.Parallel()
+	s := mustSite(t)
+	by := s.mustOrganization(t, "Ada")
+	s.mustOrganization(t, "Eve")
+	sn, _ := s.mustFileSnapshot(t, by, "Ada's")
+	here, people := "/snapshots/"+sn.ID+"/here", "/snapshots/"+sn.ID+"/people"
+	table := sn.Tables[0]
+	say := func(as, body string) answer {
+		t.Helper()
+		req := s.request(t, http.MethodPost, here, nil, "X-As", as, "X-Client", "tab", "Content-Type", "application/json", "Accept", "application/json")
+		req.Body, req.ContentLength = io.NopCloser(strings.NewReader(body)), int64(len(body))
+		return s.send(t, req)
+	}
+	for body, want := range map[string]int{
+		`{}`: 204, `{"table": "` + table.ID + `", "record": 1, "column": "` + table.Columns[0].Slug + `"}`: 204, `{"table": "tbl_none"}`: 422,
+		`{"table": "` + table.ID + `", "column": "none"}`: 422, `{"record": 3}`: 422, `{"table": "` + table.ID + `", "record": -1}`: 422,
+	} {
+		if a := say("Ada", body); a.status != want {
+			t.Errorf("%s: %d, want %d\n%s", body, a.status, want, a.body)
+		}
+	}
+	if a := say("Eve", `{}`); a.status != 404 {
+		t.Errorf("a snapshot of another organization: %d", a.status)
+	}
+	s.get(t, people, "X-As", "Ada").is(t, 200, `"client":"tab"`)
+	if a := s.get(t, people, "X-As", "Eve"); a.status != 404 {
+		t.Errorf("another organization reads who is here: %d %s", a.status, a.body)
+	}
+	say("Ada", `{"left": true}`)
+	if a := s.get(t, people, "X-As", "Ada"); a.body != "{\"items\":[]}\n" {
+		t.Errorf("after everybody left: %s", a.body)
+	}
 }

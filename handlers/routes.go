@@ -41,6 +41,8 @@ func (s *Server) routes(e *echo.Echo) {
 	e.POST("/snapshots/:snapshot/delete", s.deleteSnapshot)
 	e.GET("/snapshots/:snapshot/settings", s.showSnapshotSettings)
 	e.GET("/snapshots/:snapshot/history", s.showHistory)
+	e.GET("/snapshots/:snapshot/people", s.showPeople)
+	e.POST("/snapshots/:snapshot/here", s.tellPlace)
 	e.POST("/snapshots/:snapshot/batches/:batch/undo", s.undoBatch)
 
 	e.GET("/jobs", s.showJobs)

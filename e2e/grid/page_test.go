@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"os/exec"
 	"testing"
@@ -62,7 +63,8 @@ func mustShop(t *testing.T, kettles int) shop {
 	return mustShopOf(t, kettles, 0)
 }
 
-// mustShopOf makes a shop in which a change of more cells than bulk is a job; 0 is as many as in the app.
+// mustShopOf makes a shop in which a change of more cells than bulk is a job; 0 is as many as in the app. The cookie "as" says who
+// one is; without it one is the local person.
 func mustShopOf(t *testing.T, kettles int, bulk int64) shop {
 	t.Helper()
 	ctx := t.Context()
@@ -82,10 +84,19 @@ func mustShopOf(t *testing.T, kettles int, bulk int64) shop {
 	t.Cleanup(hub.Stop)
 	s := shop{Store: store.New(store.Options{Pool: pool, Notifier: hub, Sealer: openBox{}, Log: quiet, BulkCells: bulk}), by: core.Local(), redis: rdb}
 	s.table = s.mustTable(t, kettles)
-	server := httptest.NewServer(handlers.New(handlers.Deps{Store: s.Store, Hub: hub, Log: quiet}))
+	server := httptest.NewServer(handlers.New(handlers.Deps{Store: s.Store, Hub: hub, Log: quiet, Identify: identify}))
 	t.Cleanup(func() { hub.StopStreams(); server.Close() })
 	s.url = server.URL
 	return s
+}
+
+// identify gives whoever the cookie "as" names, with the rights of the local person.
+func identify(r *http.Request) (core.Actor, error) {
+	by := core.Local()
+	if c, err := r.Cookie("as"); err == nil {
+		by.Person, by.Name = "per_"+c.Value, c.Value
+	}
+	return by, nil
 }
 
 // mustTable makes the table as a download would leave it.
@@ -152,6 +163,13 @@ type page struct {
 
 func mustPage(t *testing.T, address string) page {
 	t.Helper()
+	p := mustBrowser(t)
+	p.open(address)
+	return p
+}
+
+func mustBrowser(t *testing.T) page {
+	t.Helper()
 	path := ""
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
 		if found, err := exec.LookPath(name); err == nil {
@@ -173,7 +191,6 @@ func mustPage(t *testing.T, address string) page {
 			t.Errorf("the page threw: %s %s", e.ExceptionDetails.Text, e.ExceptionDetails.Exception.Description)
 		}
 	}))
-	p.open(address)
 	return p
 }
 

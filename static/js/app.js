@@ -9,6 +9,7 @@ import './palette.js';
 import './live.js';
 import './choose.js';
 import './imports.js';
+import './people.js';
 import { showTimes } from './times.js';
 import { toast } from './toast.js';
 

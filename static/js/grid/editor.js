@@ -162,9 +162,8 @@ export class Editor {
 		const { place } = this;
 		if (!place || !this.#box) return;
 		const { columns, window } = this.grid;
-		const left = columns.lefts[place.col] + (place.col < columns.fixed ? this.grid.el.scrollLeft : 0);
-		const offset = window.height <= 30_000_000 ? 0 : window.top - this.grid.el.scrollTop;
-		this.#box.style.transform = `translate(${left}px, ${place.row * ROW - offset}px)`;
+		const { left, top } = window.boxOf(place.row, place.col);
+		this.#box.style.transform = `translate(${left}px, ${top}px)`;
 		// Near the lower edge the list of values and the reason stand over the cell.
 		const below = this.grid.el.clientHeight - window.head.offsetHeight - (place.row * ROW - window.top) - ROW - window.covered;
 		this.#box.classList.toggle('is-above', below < LIST);

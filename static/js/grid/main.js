@@ -16,6 +16,7 @@ import { Menu } from './menu.js';
 import { Mouse } from './mouse.js';
 import { Overlay } from './overlay.js';
 import { Panel } from './panel.js';
+import { People } from './people.js';
 import { Replace } from './replace.js';
 import { Review } from './review.js';
 import { Selection } from './selection.js';
@@ -40,6 +41,7 @@ export class App {
 		this.menu = new Menu(this);
 		this.mouse = new Mouse(this);
 		this.keyboard = new Keyboard(this);
+		this.people = new People(this);
 		this.grid.addEventListener('rows', () => this.find.drawn());
 		this.grid.addEventListener('order', () => this.tools.exportLinks());
 		this.grid.outbox.addEventListener('adopted', (event) => this.#adopted(/** @type {CustomEvent} */ (event).detail));

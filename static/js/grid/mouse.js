@@ -225,12 +225,9 @@ export class Mouse {
 		const { from, to } = grid.window.seen;
 		this.handle.hidden = !grid.settings.canEdit || editor.isOpen || grid.total === 0 || r1 < from || r1 >= to + 1 || r0 > to || selection.ranges.length > 1 || c1 >= grid.columns.shown.length;
 		if (this.handle.hidden) return;
-		const offset = grid.window.height <= 30_000_000 ? 0 : grid.window.top - grid.el.scrollTop;
-		const frozen = c1 < grid.columns.fixed;
-		const left = grid.columns.lefts[c1] + grid.columns.widthOf(c1) + (frozen ? grid.el.scrollLeft : 0);
-		const under = !frozen && left < grid.el.scrollLeft + grid.columns.frozen;
-		this.handle.hidden = under;
-		this.handle.style.transform = `translate(${left - 5}px, ${(r1 + 1) * ROW - offset - 5}px)`;
+		const { right, bottom, edge } = grid.window.boxOf(r1, c1);
+		this.handle.hidden = right < edge;
+		this.handle.style.transform = `translate(${right - 5}px, ${bottom - 5}px)`;
 	}
 
 	/** Dragging the handle repeats the selection down, up, right or left. */

@@ -373,6 +373,21 @@ export class RowWindow extends EventTarget {
 	}
 
 	/**
+	 * Where a cell lies in the body that is scrolled, in pixels. What is left of the edge is under the frozen columns.
+	 *
+	 * @param {number} position
+	 * @param {number} column index of a shown one
+	 */
+	boxOf(position, column) {
+		const { columns } = this.grid;
+		const frozen = column < columns.fixed;
+		const offset = this.height <= TALLEST ? 0 : this.top - this.el.scrollTop;
+		const left = columns.lefts[column] + (frozen ? this.el.scrollLeft : 0);
+		const top = position * ROW - offset;
+		return { left, top, right: left + columns.widthOf(column), bottom: top + ROW, edge: frozen ? 0 : this.el.scrollLeft + columns.frozen };
+	}
+
+	/**
 	 * Scrolls until a cell is seen whole.
 	 *
 	 * @param {number} position
