@@ -20,6 +20,7 @@ import (
 
 	"scratchpaper/connectors"
 	"scratchpaper/connectors/list"
+	"scratchpaper/connectors/turns"
 	"scratchpaper/internal/config"
 	"scratchpaper/internal/core"
 	"scratchpaper/internal/events"
@@ -44,6 +45,7 @@ type app struct {
 	hub     *events.Hub
 	runner  *jobs.Runner
 	metrics *metrics.Metrics
+	turns   *turns.Turns
 	guard   httpx.Guard
 	list    []connectors.Connector
 	closers []func()
@@ -210,6 +212,7 @@ func (a *app) openStore(ctx context.Context, databaseURL string) error {
 	if err != nil {
 		return fmt.Errorf("static files: %w", err)
 	}
+	a.turns = turns.New(a.redis, a.log)
 	a.hub = events.New(a.redis, a.log, events.Version(version))
 	options := store.Options{Pool: pool, Notifier: a.hub, Sealer: box, Log: a.log, Fault: a.fault, BulkCells: a.cfg.BulkCells,
 		Sessions: a.redis, SessionIdle: a.cfg.SessionIdle}
@@ -331,7 +334,7 @@ func (a *app) startJobs(ctx context.Context) error {
 		}
 	}
 	t := jobs.DefaultTimings().Scaled(a.cfg.Lease)
-	a.runner = jobs.New(jobs.Options{Store: a.store, Redis: a.redis, Dial: a.guard.Dial, Settings: a.settings, Timings: t, Workers: a.cfg.Workers, Log: a.log,
+	a.runner = jobs.New(jobs.Options{Store: a.store, Redis: a.redis, Dial: a.guard.Dial, Settings: a.settings, Lend: a.turns.Lend, Timings: t, Workers: a.cfg.Workers, Log: a.log,
 		Fault: a.fault, Slice: a.metrics.Slice})
 	a.store.SetWaker(a.runner.Wake)
 	a.later(a.runner.Stop)

@@ -33,6 +33,8 @@ type Limits struct {
 	CreateBatch       int // records that one Create, Update or Delete takes
 	UpdateBatch       int
 	DeleteBatch       int
+	// RequestsPerRecord is what writing one record costs where a batch is not one request; 0: a batch is one.
+	RequestsPerRecord float64
 }
 
 // Info describes a connector.

@@ -49,6 +49,7 @@ type limitsJSON struct {
 	CreateBatch       int     `json:"create_batch"`
 	UpdateBatch       int     `json:"update_batch"`
 	DeleteBatch       int     `json:"delete_batch"`
+	RequestsPerRecord float64 `json:"requests_per_record"` // 0: a batch is one request
 }
 
 // abilityNames are the API's words for abilities whose names on the page are longer.
@@ -219,7 +220,7 @@ func (s *Server) postConnectionTest(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	err = s.trySettings(ctx, k, settings)
+	err = s.trySettings(ctx, id, k, settings)
 	s.mark(ctx, by, id, err, false)
 	if err != nil {
 		return err

@@ -113,7 +113,7 @@ func (s *Server) tried(c echo.Context, k connectors.Connector, given map[string]
 	for key, v := range n.Secrets {
 		all[key] = v
 	}
-	return n, s.trySettings(c.Request().Context(), k, all)
+	return n, s.trySettings(c.Request().Context(), c.Param("connection"), k, all)
 }
 
 // withField adds a refused field to an error about others, or makes one.
@@ -331,7 +331,7 @@ func (s *Server) testConnection(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	err = s.trySettings(ctx, k, settings)
+	err = s.trySettings(ctx, id, k, settings)
 	if code := core.CodeOf(err); code == core.Internal {
 		return err
 	}

@@ -12,7 +12,6 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"scratchpaper/connectors"
 	"scratchpaper/internal/core"
 	"scratchpaper/store"
 	"scratchpaper/views"
@@ -38,7 +37,11 @@ func (s *Server) publishView(c echo.Context, sn store.Snapshot, p store.Plan) (v
 			v.Connection = con.Name
 		}
 		if k, _, err := s.settings(ctx, by, t.Connection); err == nil {
-			v.Gap, v.Forecast = k.Info().Gap, forecast(k.Info().Limits, n)
+			measured, err := s.store.PublishRate(ctx, by, t.Connection)
+			if err != nil {
+				return v, err
+			}
+			v.Gap, v.Forecast = k.Info().Gap, forecast(k.Info(), n, measured)
 		}
 	}
 	v.MayPublish = by.May(core.Publish) == nil
@@ -118,23 +121,6 @@ func tableIn(sn store.Snapshot, ids []string) (store.Table, bool) {
 		}
 	}
 	return store.Table{}, false
-}
-
-// forecast says how many requests a publish takes, and how long at the service's limit.
-func forecast(l connectors.Limits, n store.PlanCounts) string {
-	requests := batches(n.Creates, l.CreateBatch) + batches(n.Updates, l.UpdateBatch) + batches(n.Deletes, l.DeleteBatch)
-	words := "About " + views.Counted(requests, "request", "requests")
-	if l.RequestsPerSecond > 0 {
-		words += fmt.Sprintf(", %s at this service's limit of %g a second", (time.Duration(float64(requests)/l.RequestsPerSecond) * time.Second).String(), l.RequestsPerSecond)
-	}
-	return words + "."
-}
-
-func batches(n int64, size int) int64 {
-	if size <= 0 {
-		size = 1
-	}
-	return (n + int64(size) - 1) / int64(size)
 }
 
 func plainValue(c core.Column, raw json.RawMessage) string {

@@ -50,6 +50,8 @@ type Deps struct {
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Settings gives a connection's connector and all its settings, secrets included; jobs are given the same.
 	Settings func(ctx context.Context, by core.Actor, connection string) (connectors.Connector, connectors.Settings, error)
+	// Lend gives a session's environment the turns of its connection; nil lets every request through.
+	Lend func(connection string, in connectors.Info, env connectors.Environment) connectors.Environment
 	// Sample makes the sample database ready and says what connection opens it; nil when there can be none.
 	Sample func(ctx context.Context) (store.NewConnection, error)
 	// Identify says who asks; nil is one person at this machine. Codes: Unauthorized.
@@ -76,6 +78,7 @@ type Server struct {
 	connectors []connectors.Connector
 	dial       func(ctx context.Context, network, address string) (net.Conn, error)
 	settings   func(ctx context.Context, by core.Actor, connection string) (connectors.Connector, connectors.Settings, error)
+	lend       func(connection string, in connectors.Info, env connectors.Environment) connectors.Environment
 	sample     func(ctx context.Context) (store.NewConnection, error)
 	identify   func(r *http.Request) (core.Actor, error)
 	signIn     *SignIn
@@ -94,7 +97,7 @@ type Server struct {
 // New makes a server. It panics when the embedded files cannot be read, which a build decides.
 func New(d Deps) *Server {
 	s := &Server{
-		store: d.Store, hub: d.Hub, connectors: d.Connectors, dial: d.Dial, settings: d.Settings, sample: d.Sample, identify: d.Identify, ready: d.Ready, signIn: d.SignIn,
+		store: d.Store, hub: d.Hub, connectors: d.Connectors, dial: d.Dial, settings: d.Settings, lend: d.Lend, sample: d.Sample, identify: d.Identify, ready: d.Ready, signIn: d.SignIn,
 		clerk: d.Clerk, agentKeys: d.AgentKeys, log: d.Log, metrics: d.Metrics, config: d.Config, assets: newAssets(d.Assets),
 	}
 	if s.log == nil {

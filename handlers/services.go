@@ -48,15 +48,24 @@ func (s *Server) openSession(ctx context.Context, by core.Actor, id string) (con
 	if err != nil {
 		return nil, err
 	}
-	session, err := c.Open(ctx, settings, connectors.Environment{Dial: s.dial})
+	session, err := c.Open(ctx, settings, s.environment(id, c))
 	return session, serviceError(err)
 }
 
-// trySettings opens a session with settings that are not stored yet and tests it. The error has the service's own words.
-func (s *Server) trySettings(ctx context.Context, c connectors.Connector, settings connectors.Settings) error {
+// environment is what sessions of a connection are lent; one that is not stored yet has no turns.
+func (s *Server) environment(connection string, c connectors.Connector) connectors.Environment {
+	env := connectors.Environment{Dial: s.dial}
+	if s.lend == nil || connection == "" {
+		return env
+	}
+	return s.lend(connection, c.Info(), env)
+}
+
+// trySettings opens a session with settings of a connection, "" for a new one, and tests it. The error has the service's own words.
+func (s *Server) trySettings(ctx context.Context, connection string, c connectors.Connector, settings connectors.Settings) error {
 	ctx, cancel := context.WithTimeout(ctx, serviceTimeout)
 	defer cancel()
-	session, err := c.Open(ctx, settings, connectors.Environment{Dial: s.dial})
+	session, err := c.Open(ctx, settings, s.environment(connection, c))
 	if err != nil {
 		return serviceError(err)
 	}

@@ -30,6 +30,7 @@ type Run struct {
 	saved    time.Time
 	sessions map[string]connectors.Session
 	limits   map[string]connectors.Limits // by connection
+	pause    func(until time.Time)        // keeps everybody from the connection that was opened last
 	beside   sync.WaitGroup               // what goes on beside the job's steps, as counting
 }
 
@@ -109,6 +110,10 @@ func (run *Run) markConnections(err error) {
 		switch fault.Kind {
 		case connectors.SignedOut, connectors.NotAllowed, connectors.Unavailable, connectors.Broken:
 			words = fault.Words
+		case connectors.Limited, connectors.QuotaUsed:
+			if len(run.sessions) == 1 && !fault.Unsent && !fault.Until.IsZero() {
+				run.pause(fault.Until) // others need not find it out by being refused
+			}
 		}
 	}
 	for id := range run.sessions {
@@ -240,11 +245,15 @@ func (run *Run) Session(connection string) (connectors.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := c.Open(run.ctx, settings, connectors.Environment{Dial: run.dial, Deadline: run.Deadline})
+	env := connectors.Environment{Dial: run.dial, Deadline: run.Deadline}
+	if run.o.Lend != nil {
+		env = run.o.Lend(connection, c.Info(), env)
+	}
+	s, err := c.Open(run.ctx, settings, env)
 	if err != nil {
 		return nil, err
 	}
-	run.sessions[connection], run.limits[connection] = s, c.Info().Limits
+	run.sessions[connection], run.limits[connection], run.pause = s, c.Info().Limits, env.Pause
 	return s, nil
 }
 

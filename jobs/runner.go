@@ -46,10 +46,12 @@ type Options struct {
 	Connectors map[string]connectors.Connector
 	Dial       func(ctx context.Context, network, address string) (net.Conn, error)
 	Settings   func(ctx context.Context, by core.Actor, connection string) (connectors.Connector, connectors.Settings, error)
-	Timings    Timings
-	Workers    int
-	Log        *slog.Logger
-	Fault      func(point string) // tests kill the process at named points; nil does nothing
+	// Lend gives a session's environment the turns of its connection; nil lets every request through.
+	Lend    func(connection string, in connectors.Info, env connectors.Environment) connectors.Environment
+	Timings Timings
+	Workers int
+	Log     *slog.Logger
+	Fault   func(point string) // tests kill the process at named points; nil does nothing
 	// Slice is told of each slice: its job's kind, the state that it left it in, and how long it took; nil is not.
 	Slice func(kind, state string, took time.Duration)
 	Kinds map[string]Kind // beside the program's own, which they replace; for tests

@@ -30,6 +30,7 @@ type shop struct {
 	onLook   func(ids []string) []string // which of the asked ids are found
 	guards   bool                        // refuses writes on old versions
 	reserves bool                        // gives ids before a create; else with it
+	limits   connectors.Limits           // beside those of its batches
 }
 
 type goods struct {
@@ -84,14 +85,19 @@ func (s *shop) requests() []string {
 }
 
 func (s *shop) Info() connectors.Info {
-	return connectors.Info{ID: "shop", Name: "Shop", Limits: connectors.Limits{LookupBatch: 3, CreateBatch: 4, UpdateBatch: 4, DeleteBatch: 4}}
+	l := s.limits
+	l.LookupBatch, l.CreateBatch, l.UpdateBatch, l.DeleteBatch = 3, 4, 4, 4
+	return connectors.Info{ID: "shop", Name: "Shop", Limits: l}
 }
 
-func (s *shop) Open(context.Context, connectors.Settings, connectors.Environment) (connectors.Session, error) {
-	return shopSession{s}, nil
+func (s *shop) Open(_ context.Context, _ connectors.Settings, env connectors.Environment) (connectors.Session, error) {
+	return shopSession{s, env}, nil
 }
 
-type shopSession struct{ *shop }
+type shopSession struct {
+	*shop
+	env connectors.Environment
+}
 
 func (s shopSession) Close() {}
 
@@ -122,7 +128,10 @@ func (s shopSession) Table(_ context.Context, id string) (connectors.Table, erro
 	return t, nil
 }
 
-func (s shopSession) Read(_ context.Context, req connectors.ReadRequest) (connectors.Page, error) {
+func (s shopSession) Read(ctx context.Context, req connectors.ReadRequest) (connectors.Page, error) {
+	if err := s.env.Take(ctx); err != nil {
+		return connectors.Page{}, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	page := connectors.Page{Last: true, Total: -1, Checkpoint: json.RawMessage("0")}
@@ -142,7 +151,10 @@ func (s shopSession) record(table, id string, fields []string) connectors.Record
 }
 
 // Current gives records by id.
-func (s shopSession) Current(_ context.Context, t connectors.Table, fields, ids []string) ([]connectors.Record, error) {
+func (s shopSession) Current(ctx context.Context, t connectors.Table, fields, ids []string) ([]connectors.Record, error) {
+	if err := s.env.Take(ctx); err != nil {
+		return nil, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(ids) > 3 {
@@ -161,10 +173,13 @@ func (s shopSession) Current(_ context.Context, t connectors.Table, fields, ids 
 }
 
 // write runs a request: the hooks around what it does.
-func (s shopSession) write(op string, t connectors.Table, writes []connectors.Write, do func(w connectors.Write) connectors.Outcome) ([]connectors.Outcome, error) {
+func (s shopSession) write(ctx context.Context, op string, t connectors.Table, writes []connectors.Write, do func(w connectors.Write) connectors.Outcome) ([]connectors.Outcome, error) {
 	var ids []string
 	for _, w := range writes {
 		ids = append(ids, w.ID)
+	}
+	if err := s.env.Take(ctx); err != nil {
+		return nil, err
 	}
 	s.mu.Lock()
 	s.asked = append(s.asked, op+" "+t.ID+" "+strings.Join(ids, ","))
@@ -204,8 +219,8 @@ func (s shopSession) stored(table, id string, values map[string]core.Value) conn
 }
 
 // Update changes records.
-func (s shopSession) Update(_ context.Context, t connectors.Table, writes []connectors.Write) ([]connectors.Outcome, error) {
-	return s.write("update", t, writes, func(w connectors.Write) connectors.Outcome {
+func (s shopSession) Update(ctx context.Context, t connectors.Table, writes []connectors.Write) ([]connectors.Outcome, error) {
+	return s.write(ctx, "update", t, writes, func(w connectors.Write) connectors.Outcome {
 		old, o := s.look(t, w)
 		if o != nil {
 			return *o
@@ -243,8 +258,8 @@ func (s shopSession) Reserve(_ context.Context, _ connectors.Table, n int) ([]st
 }
 
 // Create creates records.
-func (s shopSession) Create(_ context.Context, t connectors.Table, writes []connectors.Write) ([]connectors.Outcome, error) {
-	return s.write("create", t, writes, func(w connectors.Write) connectors.Outcome {
+func (s shopSession) Create(ctx context.Context, t connectors.Table, writes []connectors.Write) ([]connectors.Outcome, error) {
+	return s.write(ctx, "create", t, writes, func(w connectors.Write) connectors.Outcome {
 		id := w.ID
 		if id == "" {
 			s.next++
@@ -277,8 +292,8 @@ func (s shopSession) Recognise(_ context.Context, t connectors.Table, writes []c
 }
 
 // Delete deletes records.
-func (s shopSession) Delete(_ context.Context, t connectors.Table, writes []connectors.Write) ([]connectors.Outcome, error) {
-	return s.write("delete", t, writes, func(w connectors.Write) connectors.Outcome {
+func (s shopSession) Delete(ctx context.Context, t connectors.Table, writes []connectors.Write) ([]connectors.Outcome, error) {
+	return s.write(ctx, "delete", t, writes, func(w connectors.Write) connectors.Outcome {
 		old, o := s.look(t, w)
 		if o != nil {
 			return *o
@@ -316,7 +331,7 @@ func mustCounter(t *testing.T) *counter {
 	l.con = con
 	l.shelves.Store(con.ID, s)
 	c := &counter{library: l, t: t, shop: s}
-	session := shopSession{s}
+	session := shopSession{shop: s}
 	n := store.NewSnapshot{Name: "Shop"}
 	tables, _ := session.Tables(t.Context())
 	for _, rt := range tables {

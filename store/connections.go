@@ -255,3 +255,23 @@ func AnySecrets(ctx context.Context, q querier) (bool, error) {
 		select exists (select 1 from connections where secrets is not null)`).Scan(&any)
 	return any, err
 }
+
+// PublishRate gives how many records a second the last publish over a connection wrote; 0 when there was none.
+func (s *Store) PublishRate(ctx context.Context, by core.Actor, connection string) (float64, error) {
+	var rate float64
+	err := s.pool.QueryRow(ctx, `
+		select coalesce((
+			select (j.progress->>'rate')::float8
+			from jobs j
+			where j.org_id = $1
+				and j.connection_id = $2
+				and j.kind = 'publish'
+				and j.state in ('done', 'cancelled')
+				and (j.progress->>'rate')::float8 > 0
+			order by j.created_at desc
+			limit 1), 0)`, by.Org, connection).Scan(&rate)
+	if err != nil {
+		return 0, fmt.Errorf("rate of the last publish: %w", err)
+	}
+	return rate, nil
+}
