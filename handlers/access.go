@@ -16,6 +16,7 @@ var pageAccess = map[core.Act][]string{
 	core.Open: {
 		"GET /static/:version/*", "GET /healthz", "GET /readyz", "GET /metrics", "GET /dev/run", "GET /sign-in", "POST /sign-in", "GET /sign-up", "POST /webhooks/clerk", "GET /setup", "POST /setup", "GET /invitation",
 		"POST /invitation", "POST /invitation/join", "GET /forgot", "POST /forgot", "GET /reset", "POST /reset",
+		"GET /review",
 	},
 	core.Look: {
 		"GET /events", "GET /", "GET /home/snapshots", "GET /palette", "GET /connections", "GET /connections/new", "GET /connections/new/:connector",
@@ -28,18 +29,19 @@ var pageAccess = map[core.Act][]string{
 		"GET " + grid + "/suggestions/groups", "GET " + plan, "GET " + plan + "/effects",
 	},
 	core.Suggest: {"GET " + grid + "/replace", "POST " + grid + "/replace"},
+	core.Decide:  {"POST " + grid + "/suggestions/accept", "POST " + grid + "/suggestions/reject"},
 	core.Edit: {
 		"GET /snapshots/new", "POST /snapshots", "POST /snapshots/:snapshot/refresh", "POST /snapshots/:snapshot/rename", "POST /snapshots/:snapshot/batches/:batch/undo",
 		"POST /jobs/:job/cancel", "POST /jobs/:job/continue", "GET /imports/new", "POST /imports", "GET /imports/:upload", "POST /imports/:upload",
 		"POST /snapshots/:snapshot/undo", "POST /snapshots/:snapshot/redo", "POST " + grid + "/edits", "POST " + grid + "/paste", "POST " + grid + "/fill",
 		"POST " + grid + "/spread", "POST " + grid + "/delete", "POST " + grid + "/undelete", "POST " + grid + "/records", "POST " + grid + "/records/:record",
-		"POST " + grid + "/suggestions/accept", "POST " + grid + "/suggestions/reject", "POST /snapshots/:snapshot/plans", "POST " + plan + "/items",
+		"POST /snapshots/:snapshot/plans", "POST " + plan + "/items",
 		"POST " + plan + "/approval", "POST " + plan + "/approval/withdraw",
 		"POST /connections/:connection/test",
 	},
 	core.Account: {
 		"POST /sign-out", "GET /account", "POST /account/name", "POST /account/password", "POST /account/sessions/:session/end", "POST /account/sessions/end",
-		"POST /account/organization", "GET /tokens", "POST /tokens", "POST /tokens/:token/revoke",
+		"POST /account/organization", "POST /review", "POST /review/leave", "GET /tokens", "POST /tokens", "POST /tokens/:token/revoke",
 	},
 	core.Manage: {
 		"GET /audit", "GET /audit.jsonl", "GET /members", "POST /members/invitations", "POST /members/invitations/:invitation/withdraw", "POST /members/:member/role", "POST /members/:member/remove",
@@ -48,7 +50,7 @@ var pageAccess = map[core.Act][]string{
 	core.Approve: {"POST " + plan + "/approval/approve", "POST " + plan + "/approval/return"},
 	core.Publish: {
 		"POST /sample", "POST /connections", "GET /connections/:connection/edit", "POST /connections/:connection", "POST /connections/:connection/delete",
-		"POST /snapshots/:snapshot/delete", "POST " + plan + "/publish", "POST " + plan + "/retry", "POST " + plan + "/revert", "POST " + plan + "/items/:item/settle",
+		"POST /snapshots/:snapshot/delete", "POST /snapshots/:snapshot/shares", "POST /snapshots/:snapshot/shares/:share/revoke", "POST " + plan + "/publish", "POST " + plan + "/retry", "POST " + plan + "/revert", "POST " + plan + "/items/:item/settle",
 	},
 }
 
@@ -106,8 +108,26 @@ func (o operation) act() core.Act {
 // agentAddresses are those outside of a snapshot that an agent gets to; what they answer is narrowed to its snapshot by the store.
 var agentAddresses = []string{"/api/v1/openapi.json", "/api/v1/snapshots", "/api/v1/jobs", "/api/v1/jobs/:job", "/api/v1/events"}
 
-// withinSnapshot keeps an actor with a single snapshot to the API's addresses of it. Codes: NotFound.
+// reviewAddresses are those that somebody gets to by a review link: the grid of its snapshot with what it shows, and the way out.
+var reviewAddresses = []string{
+	"GET /", "GET /review", "POST /review", "POST /review/leave", "POST /sign-out", "POST /settings/theme", "GET /events", "GET /jobs/:job", "GET /snapshots/:snapshot", "GET " + grid,
+	"GET " + grid + "/columns.css", "GET " + grid + "/order", "GET " + grid + "/rows", "GET " + grid + "/cell", "GET " + grid + "/references", "GET " + grid + "/copy",
+	"GET " + grid + "/counts", "GET " + grid + "/aggregate", "GET " + grid + "/find", "GET " + grid + "/filter", "GET " + grid + "/tools", "GET " + grid + "/facets",
+	"GET " + grid + "/records/:record", "GET " + grid + "/records/:record/changed", "GET " + grid + "/suggestions/next", "GET " + grid + "/suggestions/groups",
+	"POST " + grid + "/suggestions/accept", "POST " + grid + "/suggestions/reject",
+}
+
+// withinSnapshot keeps an actor with a single snapshot to its addresses: an agent to those of the API, a reviewer to the grid. Codes: NotFound.
 func withinSnapshot(c echo.Context, by core.Actor) error {
+	if by.Kind == core.KindReviewer {
+		if !slices.Contains(reviewAddresses, c.Request().Method+" "+c.Path()) {
+			return core.Errorf(core.NotFound, "You look at one snapshot by a review link, and this is not in it. Leave the review to go elsewhere.")
+		}
+		if c.Param("snapshot") == "" {
+			return nil
+		}
+		return by.Within(c.Param("snapshot"))
+	}
 	if by.Snapshot == "" || slices.Contains(agentAddresses, c.Path()) {
 		return nil
 	}

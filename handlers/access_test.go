@@ -25,7 +25,11 @@ func TestTheDocumentShowsTheTableOfAccess(t *testing.T) {
 		if r.Agent {
 			agent = "in their snapshot"
 		}
-		if row := fmt.Sprintf("| %s | %s | %s | %s | %s |\n", r.Act, r.Means, role, cmp.Or(string(r.Scope), "–"), agent); !strings.Contains(doc, row) {
+		review := map[core.Act]string{core.Look: "what it shows", core.Decide: "if it says so", core.Account: "to leave it and sign out"}[r.Act]
+		if (review != "") != r.Review {
+			t.Errorf("%s by a review link is %v", r.Act, r.Review)
+		}
+		if row := fmt.Sprintf("| %s | %s | %s | %s | %s | %s |\n", r.Act, r.Means, role, cmp.Or(string(r.Scope), "–"), agent, cmp.Or(review, "–")); !strings.Contains(doc, row) {
 			t.Errorf("docs/access.md has no row\n%s", row)
 		}
 		rows++

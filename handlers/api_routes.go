@@ -44,7 +44,7 @@ var paged = []string{"limit", "after"}
 func (s *Server) operations() []operation {
 	var all []operation
 	for _, list := range [][]operation{s.serviceOperations(), s.snapshotOperations(), s.tableOperations(), s.recordOperations(), s.suggestionOperations(),
-		s.planOperations(), s.jobOperations(), s.tokenOperations(), s.approvalOperations()} {
+		s.planOperations(), s.jobOperations(), s.tokenOperations(), s.approvalOperations(), s.shareOperations()} {
 		all = append(all, list...)
 	}
 	return all
@@ -133,8 +133,8 @@ func (s *Server) suggestionOperations() []operation {
 	return []operation{
 		get(tb+"/suggestions", "The open suggestions", s.listSuggestions, listOf[suggestionJSON]{}, "filter", "limit", "after", "numbers"),
 		get(tb+"/suggestions/groups", "Equal suggestions together, the largest first", s.listSuggestionGroups, listOf[groupJSON]{}, "filter", "limit", "after", "numbers"),
-		{method: post, path: tb + "/suggestions/accept", summary: "Accept suggestions", answer: s.postAccept, takes: decideBody{}, gives: resultJSON{}, job: true},
-		{method: post, path: tb + "/suggestions/reject", summary: "Reject suggestions", answer: s.postReject, takes: decideBody{}, gives: resultJSON{}, job: true},
+		{method: post, path: tb + "/suggestions/accept", summary: "Accept suggestions", answer: s.postAccept, takes: decideBody{}, gives: resultJSON{}, job: true, does: core.Decide},
+		{method: post, path: tb + "/suggestions/reject", summary: "Reject suggestions", answer: s.postReject, takes: decideBody{}, gives: resultJSON{}, job: true, does: core.Decide},
 	}
 }
 

@@ -14,6 +14,9 @@ import (
 
 // showHome is the first page: ways to begin, and the snapshots.
 func (s *Server) showHome(c echo.Context) error {
+	if by := actor(c); by.Kind == core.KindReviewer {
+		return c.Redirect(http.StatusSeeOther, "/snapshots/"+by.Snapshot)
+	}
 	v, err := s.homeView(c)
 	if err != nil {
 		return err

@@ -74,6 +74,11 @@ func mustEstate(t *testing.T) *estate {
 		t.Fatal(err)
 	}
 	e.ids["token"] = token.ID
+	share, err := s.store.MakeShare(t.Context(), s.by, e.ids["snapshot"], "Quoll", false, 7, []byte("Quoll"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.ids["share"] = share.ID
 	e.ids["session"], e.ids["invitation"], e.ids["member"] = signedIn.Session, invited.ID, s.by.Person
 	kept := s.api(t, "", "POST", e.address(tb+"/views"), `{"name": "Narwhal"}`, "Idempotency-Key", "Pangolin")
 	if kept.status != http.StatusCreated {
@@ -445,6 +450,8 @@ func (e *estate) members() map[string]core.Actor {
 	}
 	all["agent"] = core.Actor{Org: e.by.Org, Person: "agt_one", Name: "An agent", Kind: core.KindAgent, Role: core.Suggester, Snapshot: e.ids["snapshot"]}
 	all["agent elsewhere"] = core.Actor{Org: e.by.Org, Person: "agt_two", Name: "An agent", Kind: core.KindAgent, Role: core.Suggester, Snapshot: "snp_elsewhere"}
+	all["reviewer"] = core.Actor{Org: e.by.Org, Person: "per_guest", Name: "A guest", Kind: core.KindReviewer, Role: core.Viewer, Snapshot: e.ids["snapshot"]}
+	all["reviewer elsewhere"] = core.Actor{Org: e.by.Org, Person: "per_guest", Name: "A guest", Kind: core.KindReviewer, Role: core.Viewer, Snapshot: "snp_elsewhere", Decides: true}
 	for name, by := range all {
 		e.people.set(name, by)
 	}

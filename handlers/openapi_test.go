@@ -185,7 +185,7 @@ func (d *document) operationsOf() []string {
 // has answered with success, and holds each answer against the document.
 func TestEveryAddressOfTheDocumentAnswersAsItSays(t *testing.T) {
 	t.Parallel()
-	s := mustSite(t)
+	s := mustSiteWith(t, func(s *site, d *Deps) { d.SignIn = cheapSignIn(s) })
 	s.mustWork(t)
 	d := mustDocument(t, s)
 	settings, err := json.Marshal(settingsOf(s.service))
@@ -287,6 +287,9 @@ func TestEveryAddressOfTheDocumentAnswersAsItSays(t *testing.T) {
 		{method: post, path: pl + "/publish", body: `{"first": 1}`, status: 202, wait: "waiting"},
 		{method: post, path: "/jobs/{job}/continue", status: 200},
 		{method: get, path: "/jobs", query: "?limit=2", status: 200},
+		{method: post, path: sn + "/shares", body: `{"name": "Dora", "days": 3, "decides": true}`, status: 201, keep: map[string][]any{"share": {"id"}}},
+		{method: get, path: sn + "/shares", status: 200},
+		{method: del, path: sn + "/shares/{share}", status: 204},
 		{method: post, path: "/tokens", body: `{"name": "Nightly", "scopes": ["read", "suggest"]}`, status: 201, keep: map[string][]any{"token": {"id"}}},
 		{method: get, path: "/tokens", status: 200},
 		{method: del, path: "/tokens/{token}", status: 204},

@@ -82,6 +82,11 @@ func (s *Server) accountPart(c echo.Context, p *views.Page) error {
 	if err != nil {
 		return err
 	}
+	if by.Kind == core.KindReviewer {
+		o, err := s.store.OrganizationSettings(ctxOf(c), by)
+		p.Review = &views.ReviewFrame{Organization: o.Name, Decides: by.Decides}
+		return err
+	}
 	p.Account = &views.AccountMenu{Name: by.Name, Admin: by.Role >= core.Admin, Elsewhere: s.clerk != nil}
 	for _, o := range orgs {
 		if o.ID == by.Org {

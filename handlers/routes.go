@@ -70,6 +70,7 @@ func (s *Server) routes(e *echo.Echo) {
 	s.gridRoutes(e)
 	s.publishRoutes(e)
 	s.approvalRoutes(e)
+	s.shareRoutes(e)
 	s.apiRoutes(e)
 }
 

@@ -250,6 +250,11 @@ func (s *Server) showSnapshotSettings(c echo.Context) error {
 }
 
 func (s *Server) answerSnapshotSettings(c echo.Context, status int, wrong *views.Field) error {
+	return s.answerSharing(c, status, wrong, views.SharesView{})
+}
+
+// answerSharing is the settings page of a snapshot, with what was said in the form of its review links.
+func (s *Server) answerSharing(c echo.Context, status int, wrong *views.Field, shares views.SharesView) error {
 	ctx, by := c.Request().Context(), actor(c)
 	sn, err := s.store.SnapshotByID(ctx, by, c.Param("snapshot"))
 	if err != nil {
@@ -266,6 +271,10 @@ func (s *Server) answerSnapshotSettings(c echo.Context, status int, wrong *views
 	v := snapshotSettings(sn, cons)
 	if wrong != nil {
 		v.Name = *wrong
+	}
+	v.MayEdit, v.MayDelete = by.May(core.Edit) == nil, by.May(core.Publish) == nil
+	if v.Shares, err = s.sharesView(c, sn.ID, shares); err != nil {
+		return err
 	}
 	return s.render(c, status, views.SnapshotSettingsPage(p, v))
 }

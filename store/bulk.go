@@ -143,7 +143,7 @@ func (s *Store) runSet(ctx context.Context, by core.Actor, ref TableRef, b Bulk,
 
 // DoLater makes a job of a command, whatever its size. Codes: NotFound, Forbidden, Invalid, Conflict (the order is gone).
 func (s *Store) DoLater(ctx context.Context, by core.Actor, snapshot string, b Bulk) (Job, error) {
-	if err := by.Require(b.leastRole()); err != nil {
+	if err := mayChange(by, b.Kind, b.leastRole()); err != nil {
 		return Job{}, err
 	}
 	if j, done, err := s.doneJob(ctx, by); err != nil || done {

@@ -14,7 +14,7 @@ import (
 // large says whether a command changes more cells than somebody waits for. It counts no further than that. Codes: those of
 // the command.
 func (s *Store) large(ctx context.Context, by core.Actor, snapshot string, b *Bulk) (bool, error) {
-	if err := by.Require(b.leastRole()); err != nil {
+	if err := mayChange(by, b.Kind, b.leastRole()); err != nil {
 		return false, err
 	}
 	switch b.Kind {

@@ -39,9 +39,18 @@ const askAgain = "ask"
 type sessionRow struct {
 	Org, Person, Name, Session string
 	Role                       core.Role
+	Review                     *reviewRow // by a link that is open in it; else nil
 }
 
 func (r sessionRow) actor() core.Actor {
+	by := r.member()
+	if r.Review != nil {
+		return r.Review.reviewer(by)
+	}
+	return by
+}
+
+func (r sessionRow) member() core.Actor {
 	return core.Actor{Org: r.Org, Person: r.Person, Name: r.Name, Kind: core.KindPerson, Role: r.Role, Session: r.Session}
 }
 
@@ -64,8 +73,8 @@ func (s *Store) SessionActor(ctx context.Context, hash []byte) (core.Actor, erro
 		update sessions s set seen_at = now() from members m, people p
 		where s.hash = $1 and s.expires_at > now() and s.seen_at > now() - $2::interval
 			and m.org_id = s.org_id and m.person_id = s.person_id and p.id = s.person_id
-		returning s.id, s.org_id, s.person_id, p.name, m.role, least(s.expires_at - now(), $2::interval)`, hash, s.sessionIdle).
-		Scan(&row.Session, &row.Org, &row.Person, &row.Name, &role, &left)
+		returning s.id, s.org_id, s.person_id, p.name, m.role, least(s.expires_at - now(), $2::interval), `+openShare, hash, s.sessionIdle).
+		Scan(&row.Session, &row.Org, &row.Person, &row.Name, &role, &left, &row.Review)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return core.Actor{}, core.Errorf(core.Unauthorized, "Sign in first.")
 	}
@@ -73,6 +82,9 @@ func (s *Store) SessionActor(ctx context.Context, hash []byte) (core.Actor, erro
 		return core.Actor{}, mapError(fmt.Errorf("session: %w", err))
 	}
 	row.Role = core.RoleNamed(role)
+	if row.Review != nil {
+		left = min(left, time.Duration(row.Review.Left*float64(time.Second)))
+	}
 	if raw, err := json.Marshal(row); err == nil && keep {
 		_ = s.sessions.SetNX(ctx, sessionKey(hash), raw, min(left, keptSession)).Err() // without it Postgres is asked again
 	}
@@ -215,7 +227,7 @@ func (s *Store) EnterOrganization(ctx context.Context, by core.Actor, org string
 		if _, err := memberTx(ctx, tx, by.Person, org); err != nil || org == "" {
 			return core.Errorf(core.NotFound, "You are not a member of that organization.")
 		}
-		rows, err := tx.Query(ctx, `update sessions set org_id = $1 where org_id = $2 and id = $3 and person_id = $4 returning hash`, org, by.Org, by.Session, by.Person)
+		rows, err := tx.Query(ctx, `update sessions set org_id = $1, share_id = null where org_id = $2 and id = $3 and person_id = $4 returning hash`, org, by.Org, by.Session, by.Person)
 		if err != nil {
 			return fmt.Errorf("enter organization: %w", err)
 		}

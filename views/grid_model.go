@@ -165,6 +165,8 @@ type GridPage struct {
 	Rows         GridRows
 	Counts       core.Counts
 	CanEdit      bool
+	Reviewing    bool // by a link, which shows the grid and nothing else
+	CanDecide    bool // suggestions can be accepted and rejected
 	CanPublish   bool
 	Creatable    bool
 	WhyNoNew     string
@@ -270,6 +272,7 @@ type gridSettings struct {
 	Order       *GridOrder   `json:"order"`
 	Counts      core.Counts  `json:"counts"`
 	CanEdit     bool         `json:"canEdit"`
+	CanDecide   bool         `json:"canDecide"`
 	Creatable   bool         `json:"creatable"`
 	WhyNoNew    string       `json:"whyNoNew"`
 	Deletable   bool         `json:"deletable"`
@@ -281,7 +284,7 @@ type gridSettings struct {
 func (p GridPage) settings() gridSettings {
 	return gridSettings{
 		Base: p.Base(), Snapshot: p.Snapshot, Table: p.Table, Columns: p.Columns, Filter: p.Filter, Sort: p.Sort, Find: p.Find,
-		Order: p.Order, Counts: p.Counts, CanEdit: p.CanEdit, Creatable: p.Creatable, WhyNoNew: p.WhyNoNew,
+		Order: p.Order, Counts: p.Counts, CanEdit: p.CanEdit, CanDecide: p.CanDecide, Creatable: p.Creatable, WhyNoNew: p.WhyNoNew,
 		Deletable: p.Deletable, WhyNoDel: p.WhyNoDel, Downloading: p.Downloading, Cell: p.Cell,
 	}
 }

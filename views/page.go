@@ -23,6 +23,7 @@ type Page struct {
 	OrgName   string         // its name; "" where nobody signs in
 	Clerk     *ClerkView     // where people sign in at Clerk; else nil
 	Account   *AccountMenu   // who has signed in; nil where nobody does
+	Review    *ReviewFrame   // who looks does so by a review link; else nil
 	Person    string         // person id
 	Name      string         // person, as shown
 	Session   string         // names person, organization and version of the program for the tabs of one browser
@@ -67,6 +68,9 @@ type Place struct{ Nav, Name, Address, Icon string }
 
 // Places are where the switcher leads, beside snapshots.
 func (p Page) Places() []Place {
+	if p.Review != nil {
+		return nil
+	}
 	places := []Place{
 		{"snapshots", "Snapshots", "/", "layers"},
 		{"connections", "Connections", "/connections", "plug"},

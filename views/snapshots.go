@@ -80,12 +80,15 @@ type ColumnChoice struct {
 
 // SnapshotSettings is the page where a snapshot is renamed, refreshed and deleted.
 type SnapshotSettings struct {
-	ID      string
-	Name    Field
-	Tables  []TableInfo
-	Created Moment
-	Edits   int64 // unpublished, over all tables
-	Remote  bool  // some table has a service to refresh from
+	ID        string
+	Name      Field
+	Tables    []TableInfo
+	Created   Moment
+	Edits     int64       // unpublished, over all tables
+	Remote    bool        // some table has a service to refresh from
+	Shares    *SharesView // nil where there are no review links, or none to see
+	MayEdit   bool
+	MayDelete bool
 }
 
 // TableInfo is a table on the snapshot's settings page.

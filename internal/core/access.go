@@ -8,6 +8,7 @@ const (
 	Open    Act = "open"
 	Look    Act = "look"
 	Suggest Act = "suggest"
+	Decide  Act = "decide"
 	Edit    Act = "edit"
 	Publish Act = "publish"
 	Approve Act = "approve"
@@ -22,18 +23,21 @@ type AccessRule struct {
 	Role  Role   // the least role of a person; 0 needs nobody
 	Scope Scope  // the least scope of an API token; "" is no token at all
 	Agent bool   // an agent may, in the snapshot that its token names
+	// Review says what somebody may by a review link, in its snapshot; each address of theirs is listed with the routes.
+	Review bool
 }
 
 // Access is the one table of who may do what. docs/access.md shows it, the routes are checked against it, and the commands of the
 // store check the role once more.
 var Access = []AccessRule{
 	{Act: Open, Means: "the sign-in page and what leads to it, static files, health"},
-	{Act: Look, Means: "see snapshots, records, suggestions, history, plans, jobs and connections without their secrets; export", Role: Viewer, Scope: ScopeRead, Agent: true},
+	{Act: Look, Means: "see snapshots, records, suggestions, history, plans, jobs and connections without their secrets; export", Role: Viewer, Scope: ScopeRead, Agent: true, Review: true},
 	{Act: Suggest, Means: "suggest changes, creates and deletes; preview transforms", Role: Editor, Scope: ScopeSuggest, Agent: true},
-	{Act: Edit, Means: "edit, accept, reject, undo, settle conflicts, import; take, rename and refresh snapshots; views; make plans; cancel jobs", Role: Editor, Scope: ScopeEdit},
-	{Act: Publish, Means: "publish, retry, revert; connect services, change and delete connections; delete snapshots", Role: Publisher, Scope: ScopePublish},
+	{Act: Decide, Means: "accept and reject suggestions", Role: Editor, Scope: ScopeEdit, Review: true},
+	{Act: Edit, Means: "edit, undo, settle conflicts, import; take, rename and refresh snapshots; views; make plans; cancel jobs", Role: Editor, Scope: ScopeEdit},
+	{Act: Publish, Means: "publish, retry, revert; connect services, change and delete connections; delete snapshots; make review links", Role: Publisher, Scope: ScopePublish},
 	{Act: Approve, Means: "approve a plan that waits for a second person, or send it back", Role: Publisher},
-	{Act: Account, Means: "one's own account: password, sessions, tokens", Role: Viewer},
+	{Act: Account, Means: "one's own account: password, sessions, tokens", Role: Viewer, Review: true},
 	{Act: Manage, Means: "members, roles and invitations; everybody's tokens; the organization's settings; the audit log", Role: Admin},
 }
 
@@ -61,7 +65,9 @@ const (
 	KindPerson = "person"
 	KindToken  = "token"
 	KindAgent  = "agent"
-	KindSystem = "system"
+	// KindReviewer is a person who looks at one snapshot by a link, whatever organizations they belong to.
+	KindReviewer = "reviewer"
+	KindSystem   = "system"
 )
 
 // May gives an error unless the actor may do an act. Codes: Unauthorized, Forbidden.
@@ -85,6 +91,11 @@ func (a Actor) may(r AccessRule) error {
 	case a.Kind == KindToken && r.Scope != "":
 		if a.Role < r.Scope.Rank() {
 			return Errorf(Forbidden, "This needs a token with the scope %s, and a person behind it whose role allows it.", r.Scope)
+		}
+		return nil
+	case a.Kind == KindReviewer:
+		if !r.Review || r.Act == Decide && !a.Decides {
+			return Errorf(Forbidden, "You look at this snapshot by a review link, which does not go so far.")
 		}
 		return nil
 	case a.Kind == KindAgent && r.Agent && a.Role >= r.Scope.Rank():

@@ -54,12 +54,13 @@ type Actor struct {
 	Org      string // organization id
 	Person   string // person id; of a token or an agent its own id; "" for the program itself
 	Name     string // as shown in the history
-	Kind     string // person, token, agent, system
+	Kind     string // person, token, agent, reviewer, system
 	Role     Role
 	Client   string // id of the browser tab, so that it can ignore its own hints; may be ""
 	Address  string // network address that it asks from; "" in jobs
 	Session  string // id of the session that a person has signed in with; "" without one
 	Snapshot string // the only snapshot that it sees; "" is all of the organization's
+	Decides  bool   // a reviewer may accept and reject suggestions
 }
 
 // LocalOrg and LocalPerson are the organization and the person of an app with no identity provider.

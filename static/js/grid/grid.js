@@ -28,6 +28,7 @@ import { RowWindow } from './window.js';
  * @property {Order | null} order
  * @property {AllCounts} counts
  * @property {boolean} canEdit
+ * @property {boolean} canDecide
  * @property {boolean} creatable
  * @property {string} whyNoNew
  * @property {boolean} deletable

@@ -131,8 +131,8 @@ export class Menu {
 				selection.columns();
 			} },
 			{ text: 'Find and replace here…', key: 'Ctrl+H', act: () => this.app.replace.open(column.number), off: !grid.settings.canEdit || !column.writable },
-			{ text: 'Accept all suggestions here', act: () => review.decideColumn(column, 'accept'), off: !grid.settings.canEdit || !review.total },
-			{ text: 'Reject all suggestions here', act: () => review.decideColumn(column, 'reject'), off: !grid.settings.canEdit || !review.total },
+			{ text: 'Accept all suggestions here', act: () => review.decideColumn(column, 'accept'), off: !grid.settings.canDecide || !review.total },
+			{ text: 'Reject all suggestions here', act: () => review.decideColumn(column, 'reject'), off: !grid.settings.canDecide || !review.total },
 			null,
 			{ text: 'Hide column', act: () => tools.showColumn(column.number, false), off: grid.columns.shown.length < 2 },
 			{ text: 'Wider', act: () => grid.columns.resize(index, column.width + 60) },

@@ -54,7 +54,7 @@ export class Review {
 		if (total > this.total) this.#closed = false;
 		if (total !== this.total) this.#countColumn();
 		this.total = total;
-		const hidden = total === 0 || this.#closed || !this.grid.settings.canEdit;
+		const hidden = total === 0 || this.#closed || !this.grid.settings.canDecide;
 		el('#review')?.toggleAttribute('hidden', hidden);
 		const covered = hidden ? 0 : BAR;
 		if (this.grid.window.covered !== covered) {
@@ -112,7 +112,7 @@ export class Review {
 	#attach(cell) {
 		const { selection } = this.app;
 		const on = [this.#hovered, cell, selection.element].find((c) => c?.isConnected && c.hasAttribute('data-sug'));
-		if (!on || !this.grid.settings.canEdit) {
+		if (!on || !this.grid.settings.canDecide) {
 			this.actions.hidden = true;
 			return;
 		}
@@ -209,7 +209,7 @@ export class Review {
 
 	/** @param {Decision} decision */
 	async #decide(decision) {
-		if (!this.grid.settings.canEdit) return this.app.commands.locked();
+		if (!this.grid.settings.canDecide) return this.app.commands.locked();
 		if (this.#place) await this.#drawn(this.#place.seen); // its row may be on the way just now
 		const id = this.#suggested;
 		if (!id) return this.#go(1);
