@@ -1,6 +1,11 @@
 package handlers
 
-import "testing"
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+)
 
 func TestAChangeWithAWhereStandsInAnyOfItsPlaces(t *testing.T) {
 	t.Parallel()
@@ -50,5 +55,22 @@ func TestASuggestionWithAWhereEditsNothing(t *testing.T) {
 	}
 	if o := s.call(t, "GET", s.path, "", 200); field(o, "counts", "suggestions") != 4.0 || field(o, "counts", "edits") != 0.0 || field(o, "counts", "records") != 3.0 {
 		t.Errorf("the counts are %v", o["counts"])
+	}
+}
+
+func TestTheSuggestionsOfAColumnAreCountedAll(t *testing.T) {
+	t.Parallel()
+	const n = mostGroups + 50 // each is a change of its own
+	s := mustShop(t, n)
+	var changes []string
+	for i, r := range s.call(t, "GET", s.path+"/records?limit=1000", "", 200)["items"].([]any) {
+		changes = append(changes, fmt.Sprintf(`{"op": "set", "record": %v, "values": {"title": "Ship %d"}}`, field(r, "id"), i*i))
+	}
+	s.call(t, "POST", s.path+"/changes", `{"as": "suggestion", "changes": [`+strings.Join(changes, ",")+`]}`, 200)
+	for query, want := range map[string]int{"": n, "?columns=" + itoa(s.table.Columns[0].Number): n, "?columns=" + itoa(s.table.Columns[1].Number): 0, "?filter=" + url.QueryEscape("price > 100"): n - 10} {
+		a := s.get(t, s.path+"/suggestions/groups"+query, "Accept", "application/json")
+		if got := strings.TrimSpace(a.body); got != fmt.Sprintf(`{"count":%d}`, want) {
+			t.Errorf("%q: %d %s, want %d", query, a.status, got, want)
+		}
 	}
 }

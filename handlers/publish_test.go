@@ -48,6 +48,7 @@ func TestAPlanSaysWhatIsNotInItAndItsResultWhatWasNotPublished(t *testing.T) {
 	}
 	s.post(t, plan+"/publish", url.Values{})
 	s.ended(t, time.Minute, "/jobs/"+s.call(t, "GET", plan, "", 200)["job"].(string))
+	s.get(t, snapshot+"/history").is(t, 200, "18 records")
 	s.get(t, plan).is(t, 200, "Published 18 of 19 to Shop", "1 refused by the service. What was not published stays an edit here.")
 	s.get(t, snapshot+"/history").is(t, 200, `href="`+plan+`"`, "Receipts")
 	s.get(t, "/jobs").is(t, 200, "text-conflict", "1 failed")

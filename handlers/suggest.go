@@ -86,7 +86,7 @@ func (s *Server) nextSuggestion(c echo.Context) error {
 // mostGroups is how many groups of equal changes are shown at once.
 const mostGroups = 200
 
-// showSuggestionGroups answers with equal changes together, the largest first: as HTML, or as JSON with the sum.
+// showSuggestionGroups answers with equal changes together, the largest first: as HTML, or as JSON how many cells they are.
 func (s *Server) showSuggestionGroups(c echo.Context) error {
 	ctx, by := ctxOf(c), actor(c)
 	t, err := s.store.TableByID(ctx, by, refOf(c))
@@ -98,6 +98,13 @@ func (s *Server) showSuggestionGroups(c echo.Context) error {
 		return err
 	}
 	w := store.Where{Filter: c.QueryParam("filter"), Find: c.QueryParam("find"), Columns: cols}
+	if wantsJSON(c) {
+		n, err := s.store.CountSuggestions(ctx, by, t.Ref(), w)
+		if err != nil {
+			return err
+		}
+		return c.JSON(http.StatusOK, map[string]int64{"count": n})
+	}
 	groups, err := s.store.SuggestionGroups(ctx, by, t.Ref(), w, store.First(mostGroups))
 	if err != nil {
 		return err
@@ -105,11 +112,7 @@ func (s *Server) showSuggestionGroups(c echo.Context) error {
 	model := views.SuggestionGroups{More: len(groups) == mostGroups, Zone: zoneOf(c)}
 	for _, g := range groups {
 		col, _ := t.Column(g.Column)
-		model.Total += g.Count
 		model.Groups = append(model.Groups, groupLine(col, g))
-	}
-	if wantsJSON(c) {
-		return c.JSON(http.StatusOK, map[string]any{"count": model.Total, "more": model.More})
 	}
 	return s.render(c, http.StatusOK, views.SuggestionGroupList(model))
 }

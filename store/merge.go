@@ -57,10 +57,11 @@ func (b *batchTxn) mergePublished(ctx context.Context, plan string) error {
 			return err
 		}
 	}
-	_, err := b.tx.Exec(ctx, `update `+companion(b.t, "_publish_items")+` i set merged = true where `+unmergedOf("$1", "$2"), dynamic, plan, b.t.ID)
+	tag, err := b.tx.Exec(ctx, `update `+companion(b.t, "_publish_items")+` i set merged = true where `+unmergedOf("$1", "$2"), dynamic, plan, b.t.ID)
 	if err != nil {
 		return fmt.Errorf("note what was taken over: %w", err)
 	}
+	b.rows = tag.RowsAffected() // in the history a publish is as many records as it wrote
 	return nil
 }
 

@@ -53,6 +53,28 @@ type Group struct {
 	Count  int64
 }
 
+// CountSuggestions counts the open suggestions that w means. Codes: NotFound, Invalid.
+func (s *Store) CountSuggestions(ctx context.Context, by core.Actor, ref TableRef, w Where) (n int64, err error) {
+	ctx, cancel := s.patient(ctx)
+	defer cancel()
+	if w.Empty() {
+		w.Filter = "true"
+	}
+	err = s.tx(ctx, by, func(tx pgx.Tx) error {
+		t, err := tableTx(ctx, tx, by, ref)
+		if err != nil {
+			return err
+		}
+		var args []any
+		cond, err := s.suggestionsSQL(ctx, tx, by, t, w, &args)
+		if err != nil {
+			return err
+		}
+		return tx.QueryRow(ctx, "select count(*) from "+companion(t, "_suggestions")+" s where "+cond, append([]any{dynamic}, args...)...).Scan(&n)
+	})
+	return n, err
+}
+
 // SuggestionGroups gives equal changes together, the largest first. Codes: NotFound, Invalid.
 func (s *Store) SuggestionGroups(ctx context.Context, by core.Actor, ref TableRef, w Where, part Span) ([]Group, error) {
 	ctx, cancel := s.patient(ctx)

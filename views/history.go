@@ -30,6 +30,8 @@ type BatchLine struct {
 // Size says how much the act changed.
 func (b BatchLine) Size() string {
 	switch {
+	case b.Kind == "publish" && b.Records > 0:
+		return Counted(b.Records, "record", "records")
 	case b.Suggested > 0 && b.Cells == 0:
 		return Counted(b.Suggested, "suggestion", "suggestions")
 	case b.Cells > 0:

@@ -10,7 +10,6 @@ import (
 // SuggestionGroups are equal suggestions put together.
 type SuggestionGroups struct {
 	Groups []SuggestionGroup
-	Total  int64
 	More   bool           // there are others than those listed
 	Zone   *time.Location // instants are shown in it; nil is UTC
 }

@@ -90,8 +90,8 @@ export class Review {
 		try {
 			badge.hidden = badge.hidden || this.#counted !== column.number; // another column's count is none
 			this.#counted = column.number;
-			const { count, more } = await getJSON(this.grid.at('suggestions/groups', { filter: this.grid.view.filter, find: this.grid.view.find, columns: column.number }));
-			badge.textContent = `${count.toLocaleString('en')}${more ? '+' : ''}`;
+			const { count } = await getJSON(this.grid.at('suggestions/groups', { filter: this.grid.view.filter, find: this.grid.view.find, columns: column.number }));
+			badge.textContent = count.toLocaleString('en');
 			badge.hidden = count === 0;
 			badge.closest('button')?.toggleAttribute('disabled', count === 0);
 		} catch {
