@@ -73,7 +73,7 @@ lint: $(STAMP) | need-$(GO) ## formatting, vet, staticcheck and the types of the
 	$(GO) tool staticcheck ./...
 	npx --no-install tsc -p tsconfig.json
 
-chaos: test-tools ## random rounds of faults: make chaos CHAOS_ROUNDS=1000, or CHAOS_TIME=10m; CHAOS_SEED=… repeats a run
+chaos: test-tools ## random rounds of faults: make chaos CHAOS_ROUNDS=1000 CHAOS_WORLDS=4, or CHAOS_TIME=10m; CHAOS_SEED=… repeats a run
 	CHAOS_VERBOSE=1 $(GO) test -count=1 -v -timeout 0 -run TestChaos ./e2e/chaos
 
 bench: ## the figures of docs/benchmarks.md, each with its limit from the same run (make bench BENCH_ROWS=100000 for fewer rows)

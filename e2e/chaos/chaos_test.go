@@ -7,6 +7,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -16,7 +18,8 @@ const roundsOfASnapshot = 15
 
 // TestChaos runs random rounds: CHAOS_ROUNDS of them, or for CHAOS_TIME (30s unless told), one process with its own database
 // and two that share one by turns, or as CHAOS_SHARED (true, false) says. CHAOS_SEED repeats a run: acts and faults are the
-// same, their moments as near as the machine allows. Where nothing is said the seed is always the same.
+// same, their moments as near as the machine allows. Where nothing is said the seed is always the same. CHAOS_WORLDS snapshots,
+// one unless told, each with processes and databases of its own, are worked on at a time: a round mostly waits.
 func TestChaos(t *testing.T) {
 	seed := uint64(20261126)
 	if os.Getenv("CHAOS_ROUNDS")+os.Getenv("CHAOS_TIME") != "" {
@@ -40,21 +43,28 @@ func TestChaos(t *testing.T) {
 	began := time.Now()
 	over := func() bool {
 		if rounds > 0 {
-			return rep.rounds >= rounds
+			return rep.done() >= rounds
 		}
 		return time.Since(began) > limit
 	}
-	for n := uint64(0); !over(); n++ {
-		half := began.Add(limit / 2 * time.Duration(n+1))
-		enough := func() bool { return over() || rounds == 0 && n < 1 && time.Now().After(half) }
-		shared := n%2 == 1
-		if v := os.Getenv("CHAOS_SHARED"); v != "" {
-			shared = v == "true"
-		}
-		if t.Run(fmt.Sprintf("seed %d", seed+n), func(t *testing.T) { oneWorld(t, shared, seed+n, rep, enough) }); rep.count() > 0 {
-			return
-		}
+	worlds, _ := strconv.Atoi(os.Getenv("CHAOS_WORLDS"))
+	var next atomic.Uint64
+	var all sync.WaitGroup
+	for range max(1, worlds) {
+		all.Go(func() {
+			for !over() && rep.count() == 0 {
+				n := next.Add(1) - 1
+				half := began.Add(limit / 2 * time.Duration(n+1))
+				enough := func() bool { return over() || rounds == 0 && n < 1 && time.Now().After(half) }
+				shared := n%2 == 1
+				if v := os.Getenv("CHAOS_SHARED"); v != "" {
+					shared = v == "true"
+				}
+				t.Run(fmt.Sprintf("seed %d", seed+n), func(t *testing.T) { oneWorld(t, shared, seed+n, rep, enough) })
+			}
+		})
 	}
+	all.Wait()
 }
 
 // oneWorld plays the rounds of one snapshot.
@@ -69,7 +79,8 @@ func oneWorld(t *testing.T, shared bool, seed uint64, rep *report, over func() b
 		start := time.Now()
 		w.play()
 		w.told()
-		rep.rounds++
+		rep.endRound(w.retries)
+		w.retries = 0
 		if os.Getenv("CHAOS_VERBOSE") != "" {
 			fmt.Printf("round %s (shared %t) in %s, %d differences: %s\n", w.round, shared, time.Since(start).Round(10*time.Millisecond), rep.count(), strings.Join(w.faults(), "; "))
 		}
@@ -99,7 +110,7 @@ func (w *world) told() {
 		for _, o := range c.odd {
 			w.differ("%s", o)
 		}
-		w.report.retries += c.again
+		w.retries += c.again
 		c.odd, c.again = nil, 0
 		c.mu.Unlock()
 	}

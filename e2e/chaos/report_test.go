@@ -44,6 +44,21 @@ func (r *report) differ(round, what string) {
 	}
 }
 
+// endRound counts a round, and the requests that were sent again in it.
+func (r *report) endRound(retries int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.rounds++
+	r.retries += retries
+}
+
+// done is how many rounds have ended.
+func (r *report) done() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.rounds
+}
+
 func (r *report) count() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()

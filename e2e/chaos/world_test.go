@@ -31,6 +31,7 @@ type world struct {
 	serial    int            // makes values that are like no other
 	deleted   map[int64]row  // rows that this round's publish deleted, by record
 	meanwhile map[int64]bool // records that were edited while the publish ran
+	retries   int            // requests sent again since the last round
 	trace     []string       // what happened in this round
 }
 
