@@ -110,7 +110,7 @@ func edges() map[string][]core.Value {
 		"at":         texts("2026-11-24T08:00:00+00:00", "2026-11-24T08:00:00.1+00:00", "1970-01-01T00:00:00.000001+00:00", "-infinity", "0044-03-15T10:00:00+00:00 BC"),
 		"local":      texts("2026-03-29T02:30:00", "2026-11-24T08:00:00.123456", "infinity"),
 		"doc":        texts("null", `{"a": [1, 2.50, "x"]}`, `"text"`),
-		"tags":       {core.NullValue, core.ListValue(nil), core.ListValue([]string{""}), core.ListValue([]string{"a b", `q"uo\te`, "c,d", "{e}", "NULL", " f "})},
+		"tags":       {core.NullValue, core.ListValue(nil), core.ListValue([]string{""}), core.ListValue([]string{"a b", `q"uo\te`, "c,d", "{e}", "NULL", " f "}), core.ListValue([]string{"a", "\u2400", "\u2400\u2400", "\u2400 b"})},
 		"numbers":    texts("[]", "[1,2,null]", "[[1,2],[3,4]]"),
 		"span":       texts("1 mon 2 days 03:00:00"),
 		"token":      texts("0b9a3c1e-8f2d-4e57-9a61-5c1f4e2d7b80"),

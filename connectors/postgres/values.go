@@ -51,7 +51,13 @@ func plainNumber(s string) string {
 	return v.Text
 }
 
-// splitArray reads an array literal of texts: {a,"b c",NULL}. Inner arrays are flattened and null elements are "".
+// nullElement is how a null among the texts of an array is shown and typed. A text that is made of nothing but this sign gets one
+// more of it, so that each comes back as what it was.
+const nullElement = "\u2400"
+
+func onlyNulls(s string) bool { return s != "" && strings.Trim(s, nullElement) == "" }
+
+// splitArray reads an array literal of texts: {a,"b c",NULL}. Inner arrays are flattened; a null element is nullElement.
 func splitArray(s string) []string {
 	if i := strings.IndexByte(s, '='); strings.HasPrefix(s, "[") && i > 0 {
 		s = s[i+1:] // bounds, as in [0:1]={a,b}
@@ -62,8 +68,10 @@ func splitArray(s string) []string {
 	flush := func() {
 		if any {
 			e := b.String()
-			if e == "NULL" && !wasQuoted {
-				e = ""
+			if strings.EqualFold(e, "NULL") && !wasQuoted {
+				e = nullElement
+			} else if onlyNulls(e) {
+				e += nullElement
 			}
 			list = append(list, e)
 		}
@@ -110,9 +118,20 @@ func (c *column) literal(v core.Value) (*string, error) {
 func arrayLiteral(list []string) string {
 	parts := make([]string, len(list))
 	for i, e := range list {
-		parts[i] = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(e) + `"`
+		if e == nullElement {
+			parts[i] = "NULL"
+			continue
+		}
+		if onlyNulls(e) {
+			e = strings.TrimSuffix(e, nullElement)
+		}
+		parts[i] = quotedElement(e)
 	}
 	return "{" + strings.Join(parts, ",") + "}"
+}
+
+func quotedElement(e string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(e) + `"`
 }
 
 // arrayOfJSON turns [1,null,[2]] into an array literal.
@@ -144,8 +163,7 @@ func arrayOf(list []any) (string, error) {
 		case map[string]any:
 			return "", fmt.Errorf("an object does not fit in this array")
 		default:
-			q := arrayLiteral([]string{fmt.Sprint(e)})
-			parts[i] = q[1 : len(q)-1]
+			parts[i] = quotedElement(fmt.Sprint(e))
 		}
 	}
 	return "{" + strings.Join(parts, ",") + "}", nil

@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -235,5 +236,22 @@ func (d *database) waitFor(sql string) {
 		if d.t.Context().Err() != nil {
 			d.t.Fatal("waited for nothing: " + sql)
 		}
+	}
+}
+
+func TestNullsAmongTheTextsOfAnArrayStayNulls(t *testing.T) {
+	t.Parallel()
+	d := newDatabase(t, `create table tagged (id int primary key, tags text[])`, `insert into tagged values (1, array['a', null, '␀', 'NULL', ''])`)
+	table := d.table("public.tagged")
+	was := core.ListValue([]string{"a", "␀", "␀␀", "NULL", ""})
+	now := core.ListValue([]string{"a", "␀", "␀␀", "NULL", "", "z"})
+	for _, step := range []struct{ base, value core.Value }{{was, now}, {now, was}} { // an edit, and its revert
+		o := d.update(table, connectors.Write{ID: "1", Values: map[string]core.Value{"tags": step.value}, Base: map[string]core.Value{"tags": step.base}})[0]
+		if o.Err != nil || !slices.Equal(o.Stored["tags"].List, step.value.List) {
+			t.Errorf("%+v", o)
+		}
+	}
+	if same := d.query(`select (tags is not distinct from array['a', null, '␀', 'NULL', ''])::text from tagged`); same != "true" {
+		t.Errorf("the service holds %s", d.query(`select tags::text from tagged`))
 	}
 }
