@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
@@ -49,6 +50,7 @@ type app struct {
 	guard   httpx.Guard
 	list    []connectors.Connector
 	closers []func()
+	leaving atomic.Bool        // a stop was asked for
 	fault   func(point string) // nil outside of tests
 }
 

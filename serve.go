@@ -27,12 +27,18 @@ const (
 )
 
 // front answers with what is there: while the app starts, a page that says so.
-type front struct{ current atomic.Pointer[http.Handler] }
+type front struct {
+	current atomic.Pointer[http.Handler]
+	leaving atomic.Bool // no more requests are wanted on a connection that is open
+}
 
 func (f *front) show(h http.Handler) { f.current.Store(&h) }
 
 // ServeHTTP answers one request.
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if f.leaving.Load() {
+		w.Header().Set("Connection", "close")
+	}
 	(*f.current.Load()).ServeHTTP(w, r)
 }
 
@@ -75,6 +81,7 @@ func serve(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	case <-ctx.Done():
 		log.Info("Stopping. Requests are answered and jobs handed back.")
 	}
+	f.leaving.Store(true)
 	a.drain(web)
 	return err
 }
@@ -107,19 +114,25 @@ func (a *app) pages() (*handlers.Server, error) {
 
 // ready says what is missing beside the database.
 func (a *app) ready(ctx context.Context) error {
+	if a.leaving.Load() {
+		return core.Errorf(core.Unavailable, "This process is stopping.")
+	}
 	if err := a.redis.Ping(ctx).Err(); err != nil {
 		return core.Wrap(err, core.Unavailable, "Redis does not answer.")
 	}
 	return nil
 }
 
-// drain answers the requests at hand, takes no new ones, and hands the jobs back meanwhile.
+// drain says that it is not ready any more and waits until a load balancer has noticed; then it answers the requests at hand and takes no
+// new ones. It hands the jobs back meanwhile.
 func (a *app) drain(web *http.Server) {
+	a.leaving.Store(true)
 	handedBack := make(chan struct{})
 	go func() {
 		defer close(handedBack)
 		a.runner.Stop()
 	}()
+	time.Sleep(a.cfg.StopDelay) // nothing tells when the balancer has noticed
 	ctx, cancel := context.WithTimeout(context.Background(), drainLimit)
 	defer cancel()
 	if err := web.Shutdown(ctx); err != nil {
@@ -168,9 +181,36 @@ func work(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	if err := a.startAll(ctx); err != nil {
 		return err
 	}
+	watched, err := a.letWatch()
+	if err != nil {
+		return err
+	}
 	fmt.Fprintln(os.Stderr, "The worker takes up jobs.")
-	<-ctx.Done()
-	return nil
+	select {
+	case err = <-watched:
+	case <-ctx.Done():
+		a.leaving.Store(true)
+	}
+	return err
+}
+
+// letWatch answers what an operator asks of a worker at WATCH_ADDRESS, where that is set: whether it is well, and its metrics. The channel
+// tells when that ended by itself.
+func (a *app) letWatch() (<-chan error, error) {
+	if a.cfg.WatchAddress == "" {
+		return nil, nil
+	}
+	listener, err := net.Listen("tcp", a.cfg.WatchAddress)
+	if err != nil {
+		return nil, core.Wrap(err, core.Conflict, "The worker cannot listen at WATCH_ADDRESS %s: %v.", a.cfg.WatchAddress, err)
+	}
+	web := &http.Server{ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
+		Handler: handlers.Watch(a.store, a.ready, a.metrics, a.cfg.MetricsToken)}
+	failed := make(chan error, 1)
+	go func() { failed <- web.Serve(listener) }()
+	a.later(func() { _ = web.Close() })
+	fmt.Fprintf(os.Stderr, "The worker is watched at http://%s\n", listener.Addr())
+	return failed, nil
 }
 
 // migrate brings the database up to date.

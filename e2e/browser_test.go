@@ -20,7 +20,7 @@ type tab struct {
 // patience is how long one step in the browser may take.
 const patience = 30 * time.Second
 
-func mustTab(t *testing.T, width, height int) tab {
+func mustTab(t *testing.T, width, height int, more ...chromedp.ExecAllocatorOption) tab {
 	t.Helper()
 	path := ""
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
@@ -33,7 +33,7 @@ func mustTab(t *testing.T, width, height int) tab {
 		t.Fatal("this test needs Chromium or Chrome on the PATH")
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.WindowSize(width, height))
-	allocator, end := chromedp.NewExecAllocator(context.Background(), options...)
+	allocator, end := chromedp.NewExecAllocator(context.Background(), append(options, more...)...)
 	t.Cleanup(end)
 	ctx, quit := chromedp.NewContext(allocator)
 	t.Cleanup(quit)

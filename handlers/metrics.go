@@ -23,8 +23,7 @@ func (s *Server) showMetrics(c echo.Context) error {
 
 func (s *Server) maySeeMetrics(r *http.Request) bool {
 	if want := s.config.MetricsToken; want != "" {
-		token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-		return ok && subtle.ConstantTimeCompare([]byte(token), []byte(want)) == 1
+		return hasToken(r, want)
 	}
 	if s.signIn != nil || s.clerk != nil {
 		return false // others reach the app, perhaps through a proxy on this machine that does not say so
@@ -33,4 +32,10 @@ func (s *Server) maySeeMetrics(r *http.Request) bool {
 	ip := net.ParseIP(host)
 	// What a proxy on this machine hands on comes from elsewhere.
 	return err == nil && ip != nil && ip.IsLoopback() && r.Header.Get("X-Forwarded-For") == "" && r.Header.Get("Forwarded") == ""
+}
+
+// hasToken says whether a request carries a token.
+func hasToken(r *http.Request, want string) bool {
+	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	return ok && subtle.ConstantTimeCompare([]byte(token), []byte(want)) == 1
 }

@@ -1,13 +1,9 @@
 package handlers
 
 import (
-	"context"
 	"net/http"
-	"time"
 
 	"github.com/labstack/echo/v4"
-
-	"scratchpaper/internal/core"
 )
 
 // routes lists every address. Those of the grid, of publishing and of the JSON API stand in lists of their own.
@@ -76,20 +72,3 @@ func (s *Server) routes(e *echo.Echo) {
 
 // devRun names this run of the program, so that a page notices that it has been built and started anew.
 func (s *Server) devRun(c echo.Context) error { return c.String(http.StatusOK, runID) }
-
-func (s *Server) healthz(c echo.Context) error { return c.String(http.StatusOK, "ok\n") }
-
-// readyz answers 200 only when the database answers and nothing else is missing.
-func (s *Server) readyz(c echo.Context) error {
-	ctx, cancel := context.WithTimeout(c.Request().Context(), 2*time.Second)
-	defer cancel()
-	if err := s.store.Pool().Ping(ctx); err != nil {
-		return core.Wrap(err, core.Unavailable, "The database does not answer.")
-	}
-	if s.ready != nil {
-		if err := s.ready(ctx); err != nil {
-			return core.Wrap(err, core.Unavailable, "%s", core.SentenceOf(err))
-		}
-	}
-	return c.String(http.StatusOK, "ok\n")
-}

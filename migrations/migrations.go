@@ -40,7 +40,7 @@ func Up(ctx context.Context, config *pgx.ConnConfig) (int64, error) {
 }
 
 func provider(db *sql.DB) (*goose.Provider, error) {
-	locker, err := lock.NewPostgresSessionLocker()
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 3600))
 	if err != nil {
 		return nil, fmt.Errorf("migration lock: %w", err)
 	}

@@ -122,7 +122,7 @@ func (g GroupLine) names() string {
 }
 
 // swapsPlan makes a form of a plan show the plan anew in place; without a script the whole page comes again.
-var swapsPlan = templ.Attributes{"hx-target": "#plan", "hx-select": "#plan", "hx-swap": "outerMorph", "hx-sync": "#plan:queue all"}
+var swapsPlan = templ.Attributes{"hx-target": "#plan", "hx-select": "#plan", "hx-swap": "outerMorph", "hx-sync": "#plan:queue all", "data-repeatable": true}
 
 // LackingLine is a column that the service requires and that new records of a plan have no value of.
 type LackingLine struct {

@@ -96,12 +96,12 @@ var faults = []fault{
 		})
 	}},
 	{name: "Redis emptied", shared: true, begin: func(w *world) func() {
-		return later(w.soon(1000), w.house.redis.flush)
+		return later(w.soon(1000), w.house.redis.Flush)
 	}},
 	{name: "Redis gone for a while", shared: true, begin: func(w *world) func() {
 		wait, took := w.soon(500), w.soon(5000)
-		gone := later(wait, w.house.redis.kill)
-		back := later(wait+took, w.house.redis.start)
+		gone := later(wait, w.house.redis.Kill)
+		back := later(wait+took, w.house.redis.Start)
 		return func() { gone(); back() }
 	}},
 	{name: "connections of the database cut", shared: true, begin: func(w *world) func() {

@@ -2,10 +2,8 @@ package chaos
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -35,8 +33,8 @@ type house struct {
 	env      []string
 	mu       sync.Mutex
 	procs    []*proc
-	redis    *redisServer // nil: each process has its own
-	database string       // shared: its name
+	redis    *program.Redis // nil: each process has its own
+	database string         // shared: its name
 	stop     bool
 	lost     []string // why a process could not be started again
 }
@@ -51,7 +49,6 @@ type proc struct {
 	dead  chan struct{}
 }
 
-// mustHouse starts the app in one process with its own database or, shared, in two.
 // mustHouse starts the app; bulk is from how many cells on a change is a job.
 func mustHouse(t *testing.T, shared bool, bulk int) *house {
 	t.Helper()
@@ -66,12 +63,12 @@ func mustHouse(t *testing.T, shared bool, bulk int) *house {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	n := 1
 	if shared {
-		h.redis = mustRedis(t)
+		h.redis = program.MustRedis(t)
 		address := testdb.URL(t)
 		if u, err := url.Parse(address); err == nil {
 			h.database = strings.TrimPrefix(u.Path, "/")
 		}
-		h.env = append(h.env, "DATABASE_URL="+address, "REDIS_URL="+h.redis.url(), "DATABASE_CONNECTIONS=10")
+		h.env = append(h.env, "DATABASE_URL="+address, "REDIS_URL="+h.redis.URL(), "DATABASE_CONNECTIONS=10")
 		n = 2
 	}
 	for i := range n {
@@ -249,73 +246,4 @@ func (h *house) postmaster() int {
 		return nil
 	})
 	return found
-}
-
-// redisServer is a real Redis without persistence.
-type redisServer struct {
-	t    *testing.T
-	port int
-	mu   sync.Mutex
-	cmd  *exec.Cmd
-}
-
-func mustRedis(t *testing.T) *redisServer {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &redisServer{t: t, port: l.Addr().(*net.TCPAddr).Port}
-	l.Close()
-	r.start()
-	t.Cleanup(r.kill)
-	return r
-}
-
-func (r *redisServer) url() string {
-	return (&url.URL{Scheme: "redis", Host: net.JoinHostPort("127.0.0.1", strconv.Itoa(r.port))}).String()
-}
-
-func (r *redisServer) start() {
-	cmd := exec.Command("redis-server", "--port", strconv.Itoa(r.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", os.TempDir())
-	if err := cmd.Start(); err != nil {
-		r.t.Errorf("redis-server: %v", err)
-		return
-	}
-	r.mu.Lock()
-	r.cmd = cmd
-	r.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	for ctx.Err() == nil {
-		var d net.Dialer
-		if c, err := d.DialContext(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(r.port))); err == nil {
-			c.Close()
-			return
-		}
-		time.Sleep(20 * time.Millisecond) // asks again until it listens
-	}
-	r.t.Errorf("redis-server does not listen on %d", r.port)
-}
-
-func (r *redisServer) kill() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.cmd != nil {
-		_ = r.cmd.Process.Kill()
-		_ = r.cmd.Wait()
-		r.cmd = nil
-	}
-}
-
-// flush empties it.
-func (r *redisServer) flush() {
-	c, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(r.port)))
-	if err != nil {
-		return
-	}
-	defer c.Close()
-	_, _ = c.Write([]byte("FLUSHALL\r\n"))
-	_ = c.SetReadDeadline(time.Now().Add(time.Second))
-	_, _ = c.Read(make([]byte, 16))
 }

@@ -26,6 +26,12 @@ func (c Config) WayIn() string {
 
 func (c Config) loopback() bool { return isLoopback(c.Host) }
 
+// isAddress says whether somebody can listen at an address: HOST:PORT, where the host is an IP address.
+func isAddress(address string) bool {
+	_, err := netip.ParseAddrPort(address)
+	return err == nil
+}
+
 func isLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()

@@ -65,6 +65,10 @@ type Config struct {
 	SampleDatabaseURL string `env:"SAMPLE_DATABASE_URL"`
 	// SECRETS_KEY_FILE is the key that credentials are encrypted with. Empty: a file of mode 600 in DATA_DIR.
 	SecretsKeyFile string `env:"SECRETS_KEY_FILE"`
+	// STOP_DELAY is how long a stop goes on answering while /readyz says no, so that a load balancer sends nothing more.
+	StopDelay time.Duration `env:"STOP_DELAY" envDefault:"0s"`
+	// WATCH_ADDRESS is where a worker answers /healthz, /readyz and /metrics: an address and a port. Empty: nowhere.
+	WatchAddress string `env:"WATCH_ADDRESS"`
 	// LOG_LEVEL is debug, info, warn or error.
 	LogLevel string `env:"LOG_LEVEL" envDefault:"info"`
 	// LOG_FORMAT is text or json.
@@ -166,6 +170,10 @@ func (c Config) Validate() error {
 		return core.Errorf(core.Invalid, "PORT takes a number from 0 to 65535.")
 	case !c.loopback() && c.WayIn() == "":
 		return core.Errorf(core.Invalid, "HOST is %s, but nobody has to sign in, so the app listens on a loopback address only: set HOST to 127.0.0.1, or SIGN_IN to passwords.", c.Host)
+	case c.StopDelay < 0 || c.StopDelay > 5*time.Minute:
+		return core.Errorf(core.Invalid, "STOP_DELAY takes a time from 0s to 5m.")
+	case c.WatchAddress != "" && !isAddress(c.WatchAddress):
+		return core.Errorf(core.Invalid, "WATCH_ADDRESS takes an address and a port, such as 127.0.0.1:9090.")
 	case c.LogFormat != "text" && c.LogFormat != "json":
 		return core.Errorf(core.Invalid, "LOG_FORMAT takes text or json.")
 	case c.LogLevel != "debug" && c.LogLevel != "info" && c.LogLevel != "warn" && c.LogLevel != "error":

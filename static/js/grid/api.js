@@ -5,6 +5,7 @@
  * @module grid/api
  */
 import { clientId } from '../events.js';
+import { patiently } from '../patient.js';
 
 /** An answer that is an error: its status and the sentence for the person. */
 export class Problem extends Error {
@@ -59,7 +60,7 @@ export function address(path, params = {}) {
  * @param {AbortSignal} [signal]
  */
 async function get(path, accept, signal) {
-	const response = await fetch(path, { headers: { Accept: accept, 'X-Client': clientId }, signal, credentials: 'same-origin' });
+	const response = await patiently(path, { headers: { Accept: accept, 'X-Client': clientId }, signal, credentials: 'same-origin' });
 	if (response.status === 401) location.reload();
 	if (!response.ok) throw await problemOf(response);
 	return response;

@@ -15,6 +15,7 @@ const TIMEOUT_MS = 90_000;
 const RETRY_MS = 400;
 const RETRY_MOST_MS = 15_000;
 const FAULTS = 4; // answers of 5xx that a write survives before it is given up and named
+const NOT_THERE = [502, 503, 504]; // a process that starts or stops, or the proxy in front of one that is gone: it comes back
 const LOOK_MS = 500; // between two looks at a write that the server does as a job
 
 /**
@@ -159,7 +160,7 @@ export class Outbox extends EventTarget {
 			this.trouble = 'You are signed out: sign in again, your changes are kept';
 			return RETRY_MOST_MS;
 		}
-		if ((response.status === 409 && problem.retryAfter) || response.status === 429 || response.status === 503) {
+		if ((response.status === 409 && problem.retryAfter) || response.status === 429 || NOT_THERE.includes(response.status)) {
 			this.trouble = problem.message;
 			return problem.retryAfter ? problem.retryAfter * 1000 : jittered;
 		}
