@@ -77,8 +77,21 @@ func (a *app) open(ctx context.Context) error {
 	return a.openStore(ctx, databaseURL)
 }
 
-// openDatabase starts the built-in database, where none is configured, and brings it up to date.
+// openDatabase finds the database and brings it up to date.
 func (a *app) openDatabase(ctx context.Context) (databaseURL string, err error) {
+	if databaseURL, err = a.findDatabase(ctx); err != nil {
+		return "", err
+	}
+	pg, err := pgx.ParseConfig(databaseURL)
+	if err != nil {
+		return "", err
+	}
+	_, err = migrations.Up(ctx, pg)
+	return databaseURL, err
+}
+
+// findDatabase starts the built-in database, where none is configured, and looks whether one that is will do.
+func (a *app) findDatabase(ctx context.Context) (databaseURL string, err error) {
 	if err := checkAddresses(a.cfg); err != nil {
 		return "", err
 	}
@@ -99,8 +112,7 @@ func (a *app) openDatabase(ctx context.Context) (databaseURL string, err error) 
 			return "", err
 		}
 	}
-	_, err = migrations.Up(ctx, pg)
-	return databaseURL, err
+	return databaseURL, nil
 }
 
 // bringForward brings the layouts of snapshots up to date.
@@ -183,6 +195,21 @@ func (a *app) refuse(host string, port int) {
 	}
 }
 
+// keyPath is where the key of the credentials is.
+func (a *app) keyPath() (string, error) {
+	if a.cfg.SecretsKeyFile != "" {
+		return a.cfg.SecretsKeyFile, nil
+	}
+	dir := a.cfg.DataDir
+	if dir == "" {
+		var err error
+		if dir, err = localdb.DefaultDataDir(os.Getenv); err != nil {
+			return "", err
+		}
+	}
+	return filepath.Join(dir, "secrets-key.json"), nil
+}
+
 func (a *app) openStore(ctx context.Context, databaseURL string) error {
 	pool, err := store.Connect(ctx, databaseURL, a.cfg.DatabaseConnections, nil)
 	if err != nil {
@@ -193,15 +220,9 @@ func (a *app) openStore(ctx context.Context, databaseURL string) error {
 	if err != nil {
 		return err
 	}
-	key := a.cfg.SecretsKeyFile
-	if key == "" {
-		dir := a.cfg.DataDir
-		if dir == "" {
-			if dir, err = localdb.DefaultDataDir(os.Getenv); err != nil {
-				return err
-			}
-		}
-		key = filepath.Join(dir, "secrets-key.json")
+	key, err := a.keyPath()
+	if err != nil {
+		return err
 	}
 	box, err := secrets.Open(key, sealed)
 	if err != nil {

@@ -21,6 +21,8 @@ const usage = `Usage: scratchpaper [command]
   worker    workers only; needs DATABASE_URL and REDIS_URL
   migrate   bring the database up to date and stop
   sample    make the sample database and stop
+  backup    [-snapshot ID] FILE: write everything, or one snapshot, into a file and stop
+  restore   [-organization ID] [-without-credentials] FILE: bring a backup in and stop
   rotate    sign agents' tokens with a new key from now on and stop; those that are out are taken as long as they last
 
 Settings come from the environment or a .env file; .env.example explains them.
@@ -31,8 +33,12 @@ func main() {
 	if len(os.Args) > 1 {
 		command = os.Args[1]
 	}
-	run := map[string]func(context.Context, config.Config, *slog.Logger) error{"serve": serve, "worker": work, "migrate": migrate, "sample": makeSample, "rotate": rotate}[command]
-	if run == nil || len(os.Args) > 2 {
+	run := map[string]action{"serve": serve, "worker": work, "migrate": migrate, "sample": makeSample, "rotate": rotate}[command]
+	if withFile := map[string]func(context.Context, config.Config, *slog.Logger, []string) error{"backup": backUp, "restore": restore}[command]; withFile != nil {
+		run = func(ctx context.Context, cfg config.Config, log *slog.Logger) error {
+			return withFile(ctx, cfg, log, os.Args[2:])
+		}
+	} else if run == nil || len(os.Args) > 2 {
 		fmt.Fprint(os.Stderr, usage)
 		os.Exit(2)
 	}
@@ -45,7 +51,10 @@ func main() {
 	}
 }
 
-func start(run func(context.Context, config.Config, *slog.Logger) error) error {
+// action is what a command does, until its context ends.
+type action func(ctx context.Context, cfg config.Config, log *slog.Logger) error
+
+func start(run action) error {
 	cfg, err := config.Load(os.Environ())
 	if err != nil {
 		return err

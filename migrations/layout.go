@@ -20,15 +20,24 @@ var steps = [Layout - 1]func(ctx context.Context, tx pgx.Tx, schema string) erro
 // CreateSchema makes a snapshot's schema with its companions in the newest layout: by the way that old ones take, so that
 // both are the same.
 func CreateSchema(ctx context.Context, tx pgx.Tx, schema string) error {
+	return CreateSchemaAt(ctx, tx, schema, Layout)
+}
+
+// CreateSchemaAt is CreateSchema in an earlier layout.
+func CreateSchemaAt(ctx context.Context, tx pgx.Tx, schema string, layout int) error {
 	if err := execIn(ctx, tx, schema, layout1); err != nil {
 		return fmt.Errorf("create schema: %w", err)
 	}
-	return BringForward(ctx, tx, schema, 1)
+	return bringTo(ctx, tx, schema, 1, layout)
 }
 
 // BringForward brings a schema from an older layout to the newest. The snapshot's row must be locked.
 func BringForward(ctx context.Context, tx pgx.Tx, schema string, from int) error {
-	for at := from; at < Layout; at++ {
+	return bringTo(ctx, tx, schema, from, Layout)
+}
+
+func bringTo(ctx context.Context, tx pgx.Tx, schema string, from, to int) error {
+	for at := from; at < to; at++ {
 		if err := steps[at-1](ctx, tx, schema); err != nil {
 			return fmt.Errorf("layout %d of %s: %w", at+1, schema, err)
 		}

@@ -53,7 +53,7 @@ func mustStore(t *testing.T, ended ...func(pgx.TraceQueryEndData)) *Store {
 
 func mustConnection(t testing.TB, s *Store) Connection {
 	t.Helper()
-	con, err := s.CreateConnection(t.Context(), core.Local(), NewConnection{Connector: "postgres", Name: "Shop", Settings: map[string]string{"host": "x"}, Secrets: map[string]string{"password": "pw"}})
+	con, err := s.CreateConnection(t.Context(), core.Local(), NewConnection{Connector: "postgres", Name: "Shop", Settings: map[string]string{"host": "x"}, Secrets: map[string]string{"password": "pw-7f3"}})
 	if err != nil {
 		t.Fatal(err)
 	}

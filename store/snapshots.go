@@ -452,15 +452,19 @@ func createDataTable(ctx context.Context, tx pgx.Tx, snapshot, id, org string) e
 	if err != nil {
 		return err
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, `create table %s (
-		_id bigint primary key default nextval('%s'), _remote_id text unique, _base jsonb, _state smallint not null default 0,
-		_conflict jsonb, _raw jsonb, _remote_version text`, dataTable(t), strings.ReplaceAll(companion(t, "_record_id"), "'", "''"))
+	var columns []string
 	for _, c := range t.Columns {
-		b.WriteString(", " + ident(c.Physical) + " " + physicalType(c.Type))
+		columns = append(columns, ident(c.Physical)+" "+physicalType(c.Type))
 	}
-	fmt.Fprintf(&b, ") with (fillfactor = %d)", fillFactor)
-	if _, err := tx.Exec(ctx, b.String()); err != nil {
+	return makeDataTable(ctx, tx, t.Schema, t.Physical, columns)
+}
+
+// makeDataTable makes the table of a snapshot's table with its content columns, which are given as SQL.
+func makeDataTable(ctx context.Context, tx pgx.Tx, schema, name string, columns []string) error {
+	own := []string{fmt.Sprintf("_id bigint primary key default nextval('%s')", strings.ReplaceAll(ident(schema, "_record_id"), "'", "''")), "_remote_id text unique", "_base jsonb",
+		"_state smallint not null default 0", "_conflict jsonb", "_raw jsonb", "_remote_version text"}
+	_, err := tx.Exec(ctx, fmt.Sprintf("create table %s (%s) with (fillfactor = %d)", ident(schema, name), strings.Join(append(own, columns...), ", "), fillFactor))
+	if err != nil {
 		return fmt.Errorf("create data table: %w", err)
 	}
 	return nil
