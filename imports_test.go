@@ -50,7 +50,7 @@ var arrows = []arrow{
 }
 
 // onlyTests are packages that the program itself never imports.
-var onlyTests = []string{"connectors/connectortest", "connectors/misbehave", "internal/localdb/testdb", "internal/orgcheck", "internal/mail/mailtest", "internal/auth/clerktest"}
+var onlyTests = []string{"connectors/connectortest", "connectors/misbehave", "connectors/wordpress/wordpresstest", "internal/localdb/testdb", "internal/orgcheck", "internal/mail/mailtest", "internal/auth/clerktest"}
 
 const module = "scratchpaper"
 

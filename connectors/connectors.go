@@ -231,6 +231,15 @@ type Creator interface {
 	Create(ctx context.Context, table Table, writes []Write) ([]Outcome, error)
 }
 
+// Finisher is a Creator that creates in two steps, for services that give ids themselves and have no key of ours to find a record by:
+// Create makes a record that nobody sees yet, marked with the write's Token; the app writes its id down; Finish makes of it what
+// was asked. So whatever answer is lost, the record is found again, by its mark or by its id.
+type Finisher interface {
+	// Finish completes records that Create made, given by ID, one outcome each, in order. What is complete already stays as it is,
+	// so it may be repeated. Of a record that the service refuses to complete, nothing stays.
+	Finish(ctx context.Context, table Table, writes []Write) ([]Outcome, error)
+}
+
 // Deleter deletes records.
 type Deleter interface {
 	// Delete deletes records, one outcome each, in order; Outcome.Before has every readable field. A record that is not

@@ -80,7 +80,11 @@ func (b *batch) call(writes []connectors.Write) ([]connectors.Outcome, error) {
 	switch b.op {
 	case "create":
 		if c, ok := b.session.(connectors.Creator); ok {
-			return c.Create(ctx, b.remote, writes)
+			outcomes, err := c.Create(ctx, b.remote, writes)
+			if f, two := b.session.(connectors.Finisher); two && err == nil && len(outcomes) == len(writes) {
+				return b.finish(f, writes, outcomes)
+			}
+			return outcomes, err
 		}
 	case "delete":
 		if d, ok := b.session.(connectors.Deleter); ok {
@@ -90,6 +94,50 @@ func (b *batch) call(writes []connectors.Write) ([]connectors.Outcome, error) {
 		return b.session.Update(ctx, b.remote, writes)
 	}
 	return nil, &connectors.Fault{Kind: connectors.NotAllowed, Words: "This service cannot " + b.op + " records.", Unsent: true}
+}
+
+// finish makes the second step of creates, once the ids that the service gave are committed.
+func (b *batch) finish(f connectors.Finisher, writes []connectors.Write, outcomes []connectors.Outcome) ([]connectors.Outcome, error) {
+	var at []int
+	var second []connectors.Write
+	for i, o := range outcomes {
+		if o.Err == nil {
+			writes[i].ID, b.items[i].RemoteID = o.ID, o.ID
+			at, second = append(at, i), append(second, writes[i])
+		}
+	}
+	if at == nil {
+		return outcomes, nil
+	}
+	b.o.Fault("publish.created")
+	if err := b.leave(); err != nil {
+		return nil, err
+	}
+	ctx, cancel := b.Request()
+	defer cancel()
+	finished, err := f.Finish(ctx, b.remote, second)
+	for k, i := range at {
+		switch {
+		case err != nil:
+			outcomes[i].Err = asFault(err)
+		case len(finished) != len(at):
+			outcomes[i].Err = &connectors.Fault{Kind: connectors.Unavailable, Words: "The connector lost count of its answers."}
+		default:
+			existing := outcomes[i].Existing
+			outcomes[i] = finished[k]
+			outcomes[i].Existing = existing || finished[k].Existing
+		}
+	}
+	return outcomes, nil
+}
+
+// asFault gives an error as a Fault: of another one nobody knows what it means.
+func asFault(err error) *connectors.Fault {
+	var f *connectors.Fault
+	if !errors.As(err, &f) {
+		f = &connectors.Fault{Kind: connectors.Unavailable, Words: err.Error(), Cause: err}
+	}
+	return f
 }
 
 // reserve takes ids for creates in a statement of its own; they are kept in the items before anything is sent.
@@ -302,10 +350,7 @@ func (b *batch) stateAfter(it store.Item, o connectors.Outcome) string {
 // refusedWhole deals with a request that failed as a whole. Where nothing was written the batch is split to find the record
 // at fault; where nobody can say, its items are unknown.
 func (b *batch) refusedWhole(writes []connectors.Write, cause error) error {
-	var f *connectors.Fault
-	if !errors.As(cause, &f) {
-		f = &connectors.Fault{Kind: connectors.Unavailable, Words: cause.Error(), Cause: cause}
-	}
+	f := asFault(cause)
 	if len(b.items) > 1 && b.oneAtFault(f) {
 		return b.halves()
 	}

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# What the tests need beside Go and Node: a browser, a real Redis, and a C compiler for the race detector.
+# What the tests need beside Go and Node: a browser, a real Redis, a real WordPress with its database, and a C compiler for the race
+# detector.
 set -euo pipefail
 missing=()
 command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium)
@@ -7,6 +8,12 @@ command -v chromium >/dev/null || command -v chromium-browser >/dev/null || comm
 if [ "$(id -u)" != 0 ] && ! unshare -U true 2>/dev/null && [ ! -u /usr/lib/chromium/chrome-sandbox ]; then missing+=(chromium-sandbox); fi
 [ -n "$(find /usr/share/fonts /usr/local/share/fonts "$HOME/.fonts" -name '*.[ot]tf' -print -quit 2>/dev/null)" ] || missing+=(fonts-dejavu-core)
 command -v redis-server >/dev/null || missing+=(redis-server)
+PATH="$PATH:/usr/sbin" command -v mariadbd >/dev/null || missing+=(mariadb-server)
+modules=$(php -m 2>/dev/null | tr '\n' ' ' || true)
+for m in mysqli dom mbstring curl; do
+	case " $modules" in *" $m "*) ;; *) missing+=(php-cli php-mysql php-xml php-mbstring php-curl); break ;; esac
+done
+[ -f "${WORDPRESS_DIR:-/usr/share/wordpress}/wp-load.php" ] || missing+=(wordpress)
 command -v gcc >/dev/null || missing+=(gcc libc6-dev)
 [ ${#missing[@]} -eq 0 ] && exit 0
 install="apt-get install -y --no-install-recommends ${missing[*]}"

@@ -48,6 +48,9 @@ type Harness struct {
 	// Decisive says of bytes on their way to the service whether they are the ones that make it act (a commit), for services that do
 	// not speak HTTP. Nil leaves the tests with cut connections out.
 	Decisive func(sent []byte) bool
+	// Thin makes each request fail in some of the ways, each way at one request at least, for services that take long to answer;
+	// SUITE=full tries all the same.
+	Thin bool
 	// Revocable makes a credential that reads NewTable's tables, and what ends it at the service itself. Nil leaves that out; over HTTP
 	// the proxy takes the credential away in any case.
 	Revocable func(t *testing.T) (settings connectors.Settings, revoke func())

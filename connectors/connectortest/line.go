@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -69,7 +70,18 @@ func (l *Line) take(sent []byte) Cut {
 
 type lineConn struct {
 	net.Conn
-	line *Line
+	line  *Line
+	cutIn atomic.Bool // the answer that comes next is lost
+}
+
+// Read loses the answer also when somebody waited for it before the bytes were sent that it answers.
+func (c *lineConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if c.cutIn.Load() {
+		_ = c.Close()
+		return 0, io.ErrUnexpectedEOF
+	}
+	return n, err
 }
 
 func (c *lineConn) Write(b []byte) (int, error) {
@@ -78,6 +90,7 @@ func (c *lineConn) Write(b []byte) (int, error) {
 		_ = c.Close()
 		return 0, io.ErrClosedPipe
 	case CutAfter:
+		c.cutIn.Store(true)
 		n, err := c.Conn.Write(b)
 		if err == nil {
 			c.swallowAnswer()
@@ -90,6 +103,6 @@ func (c *lineConn) Write(b []byte) (int, error) {
 // swallowAnswer waits until the service has answered, which means that it has acted, and closes the connection.
 func (c *lineConn) swallowAnswer() {
 	_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
-	_, _ = c.Read(make([]byte, 1))
+	_, _ = c.Conn.Read(make([]byte, 1))
 	_ = c.Close()
 }

@@ -5,12 +5,14 @@ package list
 import (
 	"scratchpaper/connectors"
 	"scratchpaper/connectors/postgres"
+	"scratchpaper/connectors/wordpress"
 )
 
 // All gives the connectors in the order of the gallery.
 func All() []connectors.Connector {
 	return []connectors.Connector{
 		postgres.New(),
+		wordpress.New(),
 	}
 }
 

@@ -71,7 +71,14 @@ type ColumnOptions struct {
 	Stamped     bool     `json:"stamped,omitempty"`     // the service gives each new record a value of its own, the time or one at random: copies do not take it along
 	RemoteType  string   `json:"remote_type,omitempty"` // the service's own name of the type
 	Key         bool     `json:"key,omitempty"`         // part of the service's key
+	Format      string   `json:"format,omitempty"`      // LongText: what language the text is in, "" when none
 }
+
+// The formats of long texts.
+const (
+	FormatHTML   = "html"
+	FormatBlocks = "blocks" // HTML with the comments that mark WordPress' blocks
+)
 
 // Column is a column of a table of a snapshot.
 type Column struct {

@@ -1,0 +1,107 @@
+// Package wordpress is the connector for WordPress sites, from version 5.6 on, by their own REST interface.
+//
+// Every request asks for the context "edit": without it a site answers a credential that is not valid any more as it answers
+// anybody, with fewer records. Values are the raw ones, never what a page shows.
+package wordpress
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"scratchpaper/connectors"
+)
+
+const (
+	pageSize     = 100 // records that a site gives at most
+	batchSize    = 25  // requests that a site takes in one
+	describedFor = time.Minute
+	answerBytes  = 128 << 20 // more is not read
+)
+
+// Connector connects to WordPress sites.
+type Connector struct{}
+
+// New makes the connector.
+func New() *Connector { return &Connector{} }
+
+// Info describes the connector.
+func (*Connector) Info() connectors.Info {
+	return connectors.Info{
+		Session:  (*session)(nil),
+		ID:       "wordpress",
+		Name:     "WordPress",
+		Summary:  "Posts, pages, media, categories, tags and custom types of a WordPress site.",
+		Icon:     "globe",
+		Settings: settings(),
+		Limits: connectors.Limits{
+			ReadPage:    pageSize,
+			LookupBatch: pageSize,
+			CreateBatch: batchSize,
+			UpdateBatch: batchSize,
+			DeleteBatch: batchSize,
+		},
+		Gap:        "WordPress does not refuse a change that was made on an old version. Each record is read just before it is written; what somebody saves in the moment between is overwritten, and stays in WordPress as a revision.",
+		Restorable: true,
+	}
+}
+
+// Open checks the settings; it connects when the session is first used.
+func (*Connector) Open(_ context.Context, given connectors.Settings, env connectors.Environment) (connectors.Session, error) {
+	if err := check(given); err != nil {
+		return nil, err
+	}
+	site, _ := siteAddress(given[siteKey]) // was tried by check
+	s := &session{env: env, site: site, user: given[userKey], password: given[passwordKey], deletes: given[deletesKey], described: map[string]described{}}
+	s.transport = &http.Transport{
+		DialContext:         env.Dial, // nil is the plain one
+		TLSHandshakeTimeout: 10 * time.Second,
+		MaxIdleConnsPerHost: 2,
+		MaxConnsPerHost:     4,
+		IdleConnTimeout:     30 * time.Second,
+		ForceAttemptHTTP2:   true,
+	}
+	return s, nil
+}
+
+// session is one user at one site.
+type session struct {
+	env       connectors.Environment
+	transport *http.Transport
+	site      *url.URL
+	user      string
+	password  string
+	deletes   string
+
+	mu        sync.Mutex
+	closed    bool
+	root      *url.URL // of the REST interface, once it is found
+	about     *about
+	described map[string]described
+}
+
+type described struct {
+	table *table
+	until time.Time
+}
+
+var (
+	_ connectors.Session       = (*session)(nil)
+	_ connectors.Creator       = (*session)(nil)
+	_ connectors.Finisher      = (*session)(nil)
+	_ connectors.Deleter       = (*session)(nil)
+	_ connectors.BatchReader   = (*session)(nil)
+	_ connectors.VersionReader = (*session)(nil)
+	_ connectors.Recogniser    = (*session)(nil)
+	_ connectors.Counter       = (*session)(nil)
+)
+
+// Close ends the connections.
+func (s *session) Close() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.transport.CloseIdleConnections()
+}
