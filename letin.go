@@ -69,6 +69,10 @@ func (a *app) letInByPassword(d *handlers.Deps) error {
 		a.later(sender.Stop)
 		in.Mail = sender.Send
 	}
+	if a.cfg.OIDCIssuer != "" {
+		in.OIDC = &handlers.OIDCSignIn{Name: a.cfg.OIDCName, OIDC: auth.NewOIDC(auth.OIDCConfig{Issuer: a.cfg.OIDCIssuer, ClientID: a.cfg.OIDCClientID, ClientSecret: a.cfg.OIDCClientSecret,
+			Redirect: a.cfg.Base() + "/sign-in/oidc/callback", After: a.cfg.Base() + "/sign-in"})}
+	}
 	d.SignIn = in
 	d.Identify = append(handlers.Programs(a.store, d.AgentKeys), auth.Session{Cookie: in.Cookie, Find: a.store.SessionActor}).Identify
 	return nil

@@ -42,7 +42,7 @@ func (s *Server) answerAccount(c echo.Context, v views.AccountView, wrong error)
 	if err != nil {
 		return err
 	}
-	v.Email = a.Email
+	v.Email, v.HasPassword = a.Email, a.Person != ""
 	v.Name = views.Field{Name: "name", Label: "Name", Value: by.Name, Required: true, Autocomplete: "name", Help: "As it is shown in the history."}
 	v.Current = views.Field{Name: "current", Label: "Current password", Kind: "password", Required: true, Autocomplete: "current-password"}
 	v.Password = newPasswordField("New password")
@@ -94,6 +94,9 @@ func (s *Server) changePassword(c echo.Context) error {
 	a, err := s.store.OwnAccount(ctx, by)
 	if err != nil {
 		return err
+	}
+	if a.Person == "" {
+		return core.Errorf(core.NotFound, "You sign in without a password here.")
 	}
 	if err := s.signIn.Limits.Take(ctx, signInOfPair, by.Person); err != nil {
 		return s.answerAccount(c, views.AccountView{}, err)

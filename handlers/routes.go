@@ -67,6 +67,7 @@ func (s *Server) routes(e *echo.Echo) {
 	s.publishRoutes(e)
 	s.approvalRoutes(e)
 	s.shareRoutes(e)
+	s.oidcRoutes(e)
 	s.apiRoutes(e)
 }
 

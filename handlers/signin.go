@@ -24,6 +24,7 @@ type SignIn struct {
 	Limits    *auth.Limits
 	Mail      func(mail.Message) // sends a message soon; nil: admins hand links out
 	Base      string             // where people open the app, without a slash at its end
+	OIDC      *OIDCSignIn        // a provider that they sign in at too; nil is none
 }
 
 // The limits of what somebody tries who has not signed in.
@@ -148,6 +149,9 @@ func (s *Server) showSignIn(c echo.Context) error {
 	f.Notice = takeNotice(c)
 	if _, err := c.Cookie(signedOutCookie); err == nil && f.Notice == nil {
 		f.Notice = &views.Notice{Kind: "ok", Text: "You have signed out."}
+		if p := s.signIn.OIDC; p != nil && p.EndAddress() != "" {
+			f.Notice.Link = views.Link{Text: "Sign out at " + p.Name + " too", Address: p.EndAddress()}
+		}
 	}
 	if !any {
 		f.Notice = &views.Notice{Kind: "info", Text: "Nobody has an account yet. The program printed a link for the first one when it started: look at its output."}
@@ -161,7 +165,7 @@ func (s *Server) signInForm(back, email string) views.DoorForm {
 			{Name: "email", Label: "E-mail", Kind: "email", Value: email, Required: true, Autocomplete: "username", Autofocus: email == ""},
 			{Name: "password", Label: "Password", Kind: "password", Required: true, Autocomplete: "current-password", Autofocus: email != ""},
 		}}
-	f.Links = []views.Link{{Text: "I have forgotten my password", Address: "/forgot"}}
+	f.Links = append(s.providerLinks(back), views.Link{Text: "I have forgotten my password", Address: "/forgot"})
 	return f
 }
 
@@ -432,10 +436,11 @@ func (s *Server) joinForm(c echo.Context, code, name string) (views.DoorForm, st
 	if a.Person != "" {
 		f.Sentence += " You have an account here: sign in with its password."
 		f.Fields = []views.Field{{Name: "password", Label: "Password", Kind: "password", Required: true, Autocomplete: "current-password", Autofocus: true}}
-		f.Links = []views.Link{{Text: "I have forgotten my password", Address: "/forgot"}}
+		f.Links = append(s.providerLinks("/"), views.Link{Text: "I have forgotten my password", Address: "/forgot"})
 		return f, a, err
 	}
 	f.Fields = []views.Field{{Name: "name", Label: "Your name", Value: name, Required: true, Autocomplete: "name", Autofocus: true}, newPasswordField("Password")}
+	f.Links = s.providerLinks("/") // which accepts what invites a verified address
 	return f, a, err
 }
 

@@ -283,20 +283,12 @@ func (s *Store) AcceptInvitation(ctx context.Context, code []byte, has, name, pa
 				return err
 			}
 		}
-		if _, err := tx.Exec(ctx, `insert into members (org_id, person_id, role) values ($1, $2, $3) on conflict do nothing`, i.Org, by.Person, i.Role.String()); err != nil {
-			return fmt.Errorf("new member: %w", err)
-		}
-		if _, err := tx.Exec(ctx, `delete from invitations where org_id = $1 and id = $2`, i.Org, i.ID); err != nil {
-			return fmt.Errorf("new member: %w", err)
-		}
-		if changed, err = sessionsOfTx(ctx, tx, by.Person); err != nil {
-			return err
-		}
-		if by, err = memberTx(ctx, tx, by.Person, i.Org); err != nil {
+		if err := joinTx(ctx, tx, i, by.Person); err != nil {
 			return err
 		}
 		person, org = by.Person, i.Org
-		return auditTx(ctx, tx, by, "member joined", by.Person, map[string]string{"role": i.Role.String()})
+		changed, err = sessionsOfTx(ctx, tx, by.Person)
+		return err
 	})
 	if err == nil {
 		s.sessionsChanged(ctx, changed)

@@ -9,6 +9,7 @@ import (
 // AccountView is the page of one's own account.
 type AccountView struct {
 	Email                   string
+	HasPassword             bool // else they sign in at a provider only
 	Name, Current, Password Field
 	Sessions                []SessionLine
 	Error                   string // what belongs to no field

@@ -70,9 +70,32 @@ func Networks(list []string) ([]netip.Prefix, error) {
 	return out, nil
 }
 
+// validateOIDC checks the settings of an OpenID Connect provider. Codes: Invalid.
+func (c Config) validateOIDC() error {
+	if c.OIDCIssuer == "" {
+		if c.OIDCClientID != "" || c.OIDCClientSecret != "" {
+			return core.Errorf(core.Invalid, "OIDC_CLIENT_ID is that of a client at OIDC_ISSUER: set both, or none.")
+		}
+		return nil
+	}
+	u, err := url.Parse(c.OIDCIssuer)
+	switch {
+	case err != nil || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil || u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())):
+		return core.Errorf(core.Invalid, "OIDC_ISSUER takes an https address, as the provider's discovery document names it.")
+	case c.OIDCClientID == "":
+		return core.Errorf(core.Invalid, "OIDC_ISSUER needs the client that this app is there: OIDC_CLIENT_ID.")
+	case c.WayIn() != Passwords:
+		return core.Errorf(core.Invalid, "OIDC_ISSUER is beside accounts that are kept here: set SIGN_IN to passwords.")
+	}
+	return nil
+}
+
 // validateAccess checks the settings of who gets in. Codes: Invalid.
 func (c Config) validateAccess() error {
 	u, err := url.Parse(c.BaseURL)
+	if err := c.validateOIDC(); err != nil {
+		return err
+	}
 	switch {
 	case c.SignIn != "" && c.SignIn != Passwords && c.SignIn != Clerk:
 		return core.Errorf(core.Invalid, "SIGN_IN takes passwords, clerk, or nothing.")

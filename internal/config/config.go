@@ -35,6 +35,14 @@ type Config struct {
 	ClerkAPIURL string `env:"CLERK_API_URL"`
 	// CLERK_FRONTEND_URL is the address of Clerk's Frontend API, where a proxy is in front of it. Empty: as the publishable key says.
 	ClerkFrontendURL string `env:"CLERK_FRONTEND_URL"`
+	// OIDC_ISSUER is an OpenID Connect provider that people sign in at beside SIGN_IN=passwords, as its discovery document names it. Empty: none.
+	OIDCIssuer string `env:"OIDC_ISSUER"`
+	// OIDC_CLIENT_ID is the client that this app is there; its redirect address is BASE_URL/sign-in/oidc/callback.
+	OIDCClientID string `env:"OIDC_CLIENT_ID"`
+	// OIDC_CLIENT_SECRET is the client's secret. Empty: it is a public client, which PKCE protects.
+	OIDCClientSecret string `env:"OIDC_CLIENT_SECRET"`
+	// OIDC_NAME is what people know the provider as.
+	OIDCName string `env:"OIDC_NAME" envDefault:"your organization's sign-in"`
 	// TRUSTED_PROXIES are the networks (CIDR, with commas) whose X-Forwarded-For says where a request comes from. Empty: none.
 	TrustedProxies []string `env:"TRUSTED_PROXIES"`
 	// SESSION_LIFETIME is how long a sign-in lasts at most.
