@@ -195,6 +195,18 @@ func (a *app) refuse(host string, port int) {
 	}
 }
 
+// openBox opens the key of the credentials; sealed says that there is something already that it has to open.
+func (a *app) openBox(sealed bool) (*secrets.Box, error) {
+	if a.cfg.SecretsKey != "" {
+		return secrets.FromText(a.cfg.SecretsKey)
+	}
+	path, err := a.keyPath()
+	if err != nil {
+		return nil, err
+	}
+	return secrets.Open(path, sealed)
+}
+
 // keyPath is where the key of the credentials is.
 func (a *app) keyPath() (string, error) {
 	if a.cfg.SecretsKeyFile != "" {
@@ -220,12 +232,11 @@ func (a *app) openStore(ctx context.Context, databaseURL string) error {
 	if err != nil {
 		return err
 	}
-	key, err := a.keyPath()
+	box, err := a.openBox(sealed)
 	if err != nil {
 		return err
 	}
-	box, err := secrets.Open(key, sealed)
-	if err != nil {
+	if err := store.CheckKey(ctx, pool, box); err != nil {
 		return err
 	}
 	if err := a.openRedis(ctx); err != nil {

@@ -151,6 +151,9 @@ func openBackup(path string) (*os.File, store.BackupHeader, error) {
 
 // boxFor opens the key of the credentials. One that is missing is not made anew for a backup that needs the old one.
 func (a *app) boxFor(about store.BackupHeader, without bool) (*secrets.Box, error) {
+	if a.cfg.SecretsKey != "" {
+		return a.openBox(true)
+	}
 	path, err := a.keyPath()
 	if err != nil {
 		return nil, err

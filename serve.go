@@ -246,3 +246,29 @@ func makeSample(ctx context.Context, cfg config.Config, log *slog.Logger) error 
 	fmt.Fprintln(os.Stderr, "The sample database is ready.")
 	return nil
 }
+
+// healthLimit is how long a look at a process's health may take.
+const healthLimit = 5 * time.Second
+
+// health asks the process of the same settings whether it is well, for supervisors that run a command.
+func health(ctx context.Context, cfg config.Config, _ *slog.Logger) error {
+	ctx, cancel := context.WithTimeout(ctx, healthLimit)
+	defer cancel()
+	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(cfg.Port))
+	if cfg.WatchAddress != "" {
+		address = cfg.WatchAddress
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/healthz", nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return core.Wrap(err, core.Unavailable, "Nothing answers at %s.", address)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return core.Errorf(core.Unavailable, "The process at %s answers %s.", address, resp.Status)
+	}
+	return nil
+}

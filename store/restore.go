@@ -353,6 +353,24 @@ func (rs *restore) checkSealed() error {
 	return nil
 }
 
+// CheckKey says before anything is done with it that a key is not the one of this database: it does not open what was sealed last. Codes:
+// Unavailable.
+func CheckKey(ctx context.Context, q querier, box Sealer) error {
+	var s sealedRow
+	err := q.QueryRow(ctx, `/* every organization: the key is the program's, not theirs */
+		select id, org_id, name, secrets from connections where secrets is not null order by created_at desc, id limit 1`).Scan(&s.ID, &s.Org, &s.Name, &s.Sealed)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return mapError(err)
+	}
+	if _, err := box.Unseal(s.Sealed, s.Org, "connections", s.ID); err != nil {
+		return core.Wrap(err, core.Unavailable, "The key of the credentials is another one than this database's: it does not open those of “%s”. Every process needs the same key: SECRETS_KEY_FILE, SECRETS_KEY, or secrets-key.json in DATA_DIR.", s.Name)
+	}
+	return nil
+}
+
 // leaveOut takes away what the key does not open.
 func (rs *restore) leaveOut(table, id string) error {
 	sql := `/* every organization: the key opens nobody's */ delete from ` + ident("public", table) + ` where id = $1`

@@ -73,6 +73,8 @@ type Config struct {
 	SampleDatabaseURL string `env:"SAMPLE_DATABASE_URL"`
 	// SECRETS_KEY_FILE is the key that credentials are encrypted with. Empty: a file of mode 600 in DATA_DIR.
 	SecretsKeyFile string `env:"SECRETS_KEY_FILE"`
+	// SECRETS_KEY is that key itself, for hosts that hand secrets over in the environment: 32 random bytes in base64. Empty: a file.
+	SecretsKey string `env:"SECRETS_KEY"`
 	// STOP_DELAY is how long a stop goes on answering while /readyz says no, so that a load balancer sends nothing more.
 	StopDelay time.Duration `env:"STOP_DELAY" envDefault:"0s"`
 	// WATCH_ADDRESS is where a worker answers /healthz, /readyz and /metrics: an address and a port. Empty: nowhere.
@@ -200,6 +202,8 @@ func (c Config) Validate() error {
 		return core.Errorf(core.Invalid, "DATA_DIR takes an absolute path.")
 	case c.PostgresBinaries != "" && !filepath.IsAbs(c.PostgresBinaries):
 		return core.Errorf(core.Invalid, "POSTGRES_BINARIES takes an absolute path.")
+	case c.SecretsKey != "" && c.SecretsKeyFile != "":
+		return core.Errorf(core.Invalid, "SECRETS_KEY and SECRETS_KEY_FILE are two ways to give one key: set one of them.")
 	case c.SampleDatabaseURL != "" && c.DatabaseURL == "":
 		return core.Errorf(core.Invalid, "SAMPLE_DATABASE_URL is for use with DATABASE_URL: the built-in database has a sample of its own.")
 	}

@@ -3,12 +3,14 @@ package secrets
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/tink-crypto/tink-go/v2/aead"
 	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
@@ -46,6 +48,35 @@ func Open(path string, sealedBefore bool) (*Box, error) {
 		return nil, core.Wrap(err, core.Unavailable, "The key of the credentials does not fit this program: %s.", path)
 	}
 	return &Box{a}, nil
+}
+
+// keyBytes is how many bytes a key has that is given as text (AES-256).
+const keyBytes = 32
+
+// FromText makes a box of a key that is given as text: a key file's content, or 32 random bytes in base64, as openssl rand -base64 32 gives
+// them. Codes: Invalid.
+func FromText(text string) (*Box, error) {
+	wrong := func(err error) error {
+		return core.Wrap(err, core.Invalid, "SECRETS_KEY takes 32 random bytes in base64, as openssl rand -base64 32 gives them, or the content of a key file.")
+	}
+	if raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(text)); err == nil && len(raw) == keyBytes {
+		text = string(keysetOf(raw))
+	}
+	h, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(strings.NewReader(text)))
+	if err != nil {
+		return nil, wrong(nil) // the cause may quote the key
+	}
+	a, err := aead.New(h)
+	if err != nil {
+		return nil, wrong(nil)
+	}
+	return &Box{a}, nil
+}
+
+// keysetOf is the key file of one AES-256-GCM key. Its message of type AesGcmKey has the key in field 3.
+func keysetOf(raw []byte) []byte {
+	value := base64.StdEncoding.EncodeToString(append([]byte{3<<3 | 2, byte(len(raw))}, raw...))
+	return fmt.Appendf(nil, `{"primaryKeyId":1,"key":[{"keyData":{"typeUrl":"type.googleapis.com/google.crypto.tink.AesGcmKey","value":"%s","keyMaterialType":"SYMMETRIC"},"status":"ENABLED","keyId":1,"outputPrefixType":"TINK"}]}`, value)
 }
 
 func create(path string) ([]byte, error) {

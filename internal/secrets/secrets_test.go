@@ -111,3 +111,38 @@ func TestProcessesThatStartTogetherShareOneKey(t *testing.T) {
 		t.Errorf("left behind: %v", left)
 	}
 }
+
+func TestAKeyThatIsGivenAsTextOpensWhatItSealed(t *testing.T) {
+	t.Parallel()
+	const key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+	first, err := secrets.FromText(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed := mustSeal(t, first, "hunter2", "org", "connections", "1")
+	again, err := secrets.FromText(key + "\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plain, err := again.Unseal(sealed, "org", "connections", "1"); err != nil || string(plain) != "hunter2" {
+		t.Errorf("it opens %q, %v", plain, err)
+	}
+	path := filepath.Join(t.TempDir(), "key.json")
+	fromFile := mustOpen(t, path, false)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asText, err := secrets.FromText(string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plain, err := asText.Unseal(mustSeal(t, fromFile, "both", "org", "connections", "1"), "org", "connections", "1"); err != nil || string(plain) != "both" {
+		t.Errorf("a key file's content opens %q, %v", plain, err)
+	}
+	for _, wrong := range []string{"", "short", "c2hvcnQ=", "{}"} {
+		if _, err := secrets.FromText(wrong); core.CodeOf(err) != core.Invalid || strings.Contains(err.Error(), "c2hvcnQ=") {
+			t.Errorf("%q gives %v", wrong, err)
+		}
+	}
+}
