@@ -49,6 +49,24 @@ func quick() Timings {
 func mustOffice(t *testing.T, fill func(ctx context.Context, conn *pgx.Conn) error) *office {
 	t.Helper()
 	ctx := t.Context()
+	serviceURL := testdb.URL(t)
+	conn, err := pgx.Connect(ctx, serviceURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := fill(ctx, conn); err != nil {
+		t.Fatal(err)
+	}
+	conn.Close(ctx)
+	o := officeFor(t, postgres.New(), connectionTo(t, testdb.TCP(t, serviceURL)), quick())
+	o.service = testdb.Pool(t, serviceURL)
+	return o
+}
+
+// officeFor is an office with a connection to a service.
+func officeFor(t *testing.T, k connectors.Connector, n store.NewConnection, timings Timings) *office {
+	t.Helper()
+	ctx := t.Context()
 	url := testdb.URL(t)
 	pool, err := store.Connect(ctx, url, 8, orgcheck.Tracer(t))
 	if err != nil {
@@ -59,28 +77,18 @@ func mustOffice(t *testing.T, fill func(ctx context.Context, conn *pgx.Conn) err
 	if _, err := migrations.Up(ctx, cfg); err != nil {
 		t.Fatal(err)
 	}
-	serviceURL := testdb.URL(t)
-	conn, err := pgx.Connect(ctx, serviceURL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := fill(ctx, conn); err != nil {
-		t.Fatal(err)
-	}
-	conn.Close(ctx)
-	o := &office{by: core.Local(), service: testdb.Pool(t, serviceURL)}
+	o := &office{by: core.Local()}
 	o.Store = store.New(store.Options{Pool: pool, Sealer: openBox{}, Log: slog.New(slog.DiscardHandler)})
-	if o.con, err = o.CreateConnection(ctx, o.by, connectionTo(t, testdb.TCP(t, serviceURL))); err != nil {
+	if o.con, err = o.CreateConnection(ctx, o.by, n); err != nil {
 		t.Fatal(err)
 	}
 	mini := miniredis.RunT(t)
 	rdb := redis.NewClient(&redis.Options{Addr: mini.Addr()})
 	t.Cleanup(func() { rdb.Close() })
-	pg := postgres.New()
-	o.options = Options{Store: o.Store, Redis: rdb, Workers: 3, Log: slog.New(slog.DiscardHandler), Timings: quick(), Dial: (&net.Dialer{}).DialContext,
+	o.options = Options{Store: o.Store, Redis: rdb, Workers: 3, Log: slog.New(slog.DiscardHandler), Timings: timings, Dial: (&net.Dialer{}).DialContext,
 		Settings: func(ctx context.Context, by core.Actor, id string) (connectors.Connector, connectors.Settings, error) {
 			m, err := o.ConnectionSettings(ctx, by, id)
-			return pg, m, err
+			return k, m, err
 		}}
 	o.start(t)
 	t.Cleanup(func() { o.runner.Stop() })
@@ -149,7 +157,7 @@ func (o *office) snapshotOf(t *testing.T, names ...string) store.Snapshot {
 
 func (o *office) wait(t *testing.T, id, state string) store.Job {
 	t.Helper()
-	deadline := time.Now().Add(60 * time.Second)
+	deadline := time.Now().Add(max(60*time.Second, 20*o.options.Timings.Lease))
 	for {
 		j, err := o.JobByID(t.Context(), o.by, id)
 		if err != nil {

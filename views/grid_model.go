@@ -25,6 +25,7 @@ type GridColumn struct {
 	Insert   bool            `json:"insertOnly,omitempty"`
 	Target   string          `json:"target,omitempty"` // references: id of the table they point to, when it is in the snapshot
 	Key      bool            `json:"key,omitempty"`
+	Format   string          `json:"format,omitempty"` // the language of a long text, see core.FormatBlocks
 }
 
 // NewGridColumn gives a column with the width that its type wants where nobody chose one.
@@ -33,7 +34,7 @@ func NewGridColumn(c core.Column) GridColumn {
 		Number: c.Number, Slug: c.Slug, Title: c.Title, Type: c.Type, Width: c.Width,
 		Writable: c.Writable || c.InsertOnly, WhyNot: c.WhyNot, Insert: c.InsertOnly,
 		Choices: c.Options.Choices, Open: c.Options.OpenChoices || len(c.Options.Choices) == 0, Required: c.Options.Required,
-		Target: c.Options.TargetTable, Key: c.Options.Key,
+		Target: c.Options.TargetTable, Key: c.Options.Key, Format: c.Options.Format,
 	}
 	if g.Width == 0 {
 		g.Width = max(defaultWidth(c.Type), min(mostTitle, titleRoom+bold*utf8.RuneCountInString(c.Title)), pillWidth(c.Options.Choices))

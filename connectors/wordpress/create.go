@@ -86,7 +86,9 @@ func (s *session) Create(ctx context.Context, table connectors.Table, writes []c
 		case t.isMarked(found, c.Token):
 			c.outcome.ID, c.outcome.Existing = found.id(), true
 		case found.text("status") == "trash":
-			batch = append(batch, &one{method: http.MethodPost, id: found.id(), body: t.finished(c), outcome: c.outcome})
+			back := *c
+			back.body = t.differing(c, found)
+			batch = append(batch, &one{method: http.MethodPost, id: found.id(), body: t.finished(&back), outcome: c.outcome})
 		case c.Repeat && t.holds(found, c.Values):
 			c.outcome.ID, c.outcome.Existing = found.id(), true
 			c.outcome.Stored, c.outcome.Version = t.stored(found), t.version(found, now)
@@ -127,6 +129,22 @@ func (t *table) finished(c *creation) map[string]any {
 		body["status"] = draft
 		if status, ok := c.body["status"].(string); ok && status != "" {
 			body["status"] = status
+		}
+	}
+	return body
+}
+
+// differing gives of what is to be sent what a record in the trash does not hold already, with the slug and status, which the trash
+// has changed. The date of a draft moves with each save as long as nobody sends one.
+func (t *table) differing(c *creation, held object) map[string]any {
+	body := map[string]any{}
+	for id, v := range c.Values {
+		f := t.field(id)
+		if id != "slug" && id != "status" && f.same(v, f.value(held)) {
+			continue
+		}
+		if x, err := f.json(v); err == nil { // was tried before
+			put(body, f.send, x)
 		}
 	}
 	return body

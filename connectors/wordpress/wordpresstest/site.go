@@ -123,6 +123,16 @@ func (s *Site) NewUser(t testing.TB, login, role string) *Site {
 	return &as
 }
 
+// As gives the site as a user that is there, with an application password.
+func (s *Site) As(t testing.TB, login string) *Site {
+	t.Helper()
+	as := *s
+	as.User = login
+	s.JSON(t, fmt.Sprintf(`[$password] = WP_Application_Passwords::create_new_application_password(get_user_by('login', %s)->ID, ['name' => 'test' . wp_generate_password(8, false)]); return $password;`,
+		literal(login)), &as.Password)
+	return &as
+}
+
 // Revoke takes back all application passwords of the site's user.
 func (s *Site) Revoke(t testing.TB) {
 	t.Helper()
