@@ -132,6 +132,7 @@ type Table struct {
 // Field is a remote field.
 type Field struct {
 	ID       string // the service's stable id
+	Anchor   string // what stays when ID changes, where ID is a name: a renamed field keeps it; "" where ID is for ever
 	Name     string
 	Type     core.ColumnType
 	Options  core.ColumnOptions

@@ -16,6 +16,9 @@ func gridModel(frame views.Page, sn store.Snapshot, t store.Table, by core.Actor
 		CanEdit: by.Role >= core.Editor, Reviewing: by.Kind == core.KindReviewer, CanDecide: by.May(core.Decide) == nil, CanPublish: by.Role >= core.Publisher && slices.ContainsFunc(sn.Tables, func(t store.Table) bool { return t.Source == core.Remote && t.Connection != "" }),
 		Creatable: t.Creatable, WhyNoNew: t.WhyNoNew, Deletable: t.Deletable, WhyNoDel: t.WhyNoDel,
 	}
+	if t.SchemaFound {
+		p.SchemaChanges = "/snapshots/" + sn.ID + "/tables/" + t.ID + "/schema"
+	}
 	if t.Connection != "" {
 		p.AddTables = "/snapshots/new?connection=" + t.Connection + "&into=" + sn.ID
 	}

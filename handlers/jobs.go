@@ -220,6 +220,7 @@ type refreshResult struct {
 		Changed   int64  `json:"changed"`
 		Deleted   int64  `json:"deleted"`
 		Conflicts int64  `json:"conflicts"`
+		Schema    int    `json:"schema"`
 	} `json:"tables"`
 }
 
@@ -230,7 +231,7 @@ func summaryOf(j store.Job, address string) []views.SumLine {
 	}
 	out := make([]views.SumLine, len(res.Tables))
 	for i, t := range res.Tables {
-		out[i] = views.SumLine{Title: t.Title, Address: address + "/tables/" + t.ID, New: t.New, Changed: t.Changed, Deleted: t.Deleted, Conflicts: t.Conflicts}
+		out[i] = views.SumLine{Title: t.Title, Address: address + "/tables/" + t.ID, New: t.New, Changed: t.Changed, Deleted: t.Deleted, Conflicts: t.Conflicts, Schema: t.Schema}
 	}
 	return out
 }

@@ -39,6 +39,8 @@ func (s *Server) routes(e *echo.Echo) {
 	e.GET("/snapshots/:snapshot/history", s.showHistory)
 	e.GET("/snapshots/:snapshot/people", s.showPeople)
 	e.POST("/snapshots/:snapshot/here", s.tellPlace)
+	e.GET(grid+"/schema", s.showSchema)
+	e.POST(grid+"/schema", s.applySchema)
 	e.POST("/snapshots/:snapshot/batches/:batch/undo", s.undoBatch)
 
 	e.GET("/jobs", s.showJobs)

@@ -170,7 +170,7 @@ func newTable(ch chosenTable) (store.NewTable, error) {
 			continue
 		}
 		t.Columns = append(t.Columns, store.NewColumn{
-			RemoteID: f.ID, Title: f.Name, Type: f.Type, Options: f.Options, Writable: f.Writable, InsertOnly: f.InsertOnly, WhyNot: f.WhyNot,
+			RemoteID: f.ID, Anchor: f.Anchor, Title: f.Name, Type: f.Type, Options: f.Options, Writable: f.Writable, InsertOnly: f.InsertOnly, WhyNot: f.WhyNot,
 		})
 	}
 	return t, nil

@@ -37,8 +37,9 @@ const (
 
 // tableSum is what a job did to a table.
 type tableSum struct {
-	ID    string `json:"id"`
-	Title string `json:"title"`
+	ID     string `json:"id"`
+	Title  string `json:"title"`
+	Schema int    `json:"schema,omitempty"` // changes of its columns that wait for somebody to take them over
 	store.MergeCounts
 }
 
@@ -180,7 +181,15 @@ func (r *reading) readTable(i int, t store.Table) error {
 	}
 	remote, cols, err := r.remoteTable(session, t, r.st.Columns)
 	if err != nil {
+		if core.CodeOf(err) == core.Conflict {
+			return errors.Join(err, r.noteSchema(t, remote))
+		}
 		return err
+	}
+	if r.st.Page == 0 && r.st.Phase == "" {
+		if err := r.noteSchema(t, remote); err != nil {
+			return err
+		}
 	}
 	rt := &remoteReading{reading: r, session: session, table: t, remote: remote, cols: cols, index: i}
 	if !r.first { // else what a publish has changed there looks as if somebody else had
@@ -256,14 +265,12 @@ func (run *Run) remoteTable(session connectors.Session, t store.Table, numbers [
 		if c.Source != core.Remote || !ok || !slices.Contains(numbers, c.Number) {
 			continue
 		}
-		if !store.HoldsType(c.Type, now) {
-			return remote, nil, core.Errorf(core.Conflict, "The service changed the type of %s in %s: it was a %s and is a %s now. Take a new snapshot to go on with it; nothing of this one was changed.",
-				c.Title, t.Title, c.Type.Word(), now.Word())
+		if store.HoldsType(c.Type, now) { // else its change waits for somebody to take it over
+			cols = append(cols, c)
 		}
-		cols = append(cols, c)
 	}
 	if len(cols) == 0 {
-		return remote, nil, core.Errorf(core.Conflict, "None of the columns of %s is at the service any more.", t.Title)
+		return remote, nil, core.Errorf(core.Conflict, "None of the columns of %s is at the service any more as it was. Open the table to see what changed.", t.Title)
 	}
 	return remote, cols, nil
 }

@@ -256,7 +256,7 @@ func (p *publishing) table(session connectors.Session, t store.Table) (connector
 	}
 	cols := map[string]core.Column{}
 	for _, c := range t.Columns {
-		if c.Source == core.Remote {
+		if c.Source == core.Remote && !c.Gone {
 			cols[c.RemoteID] = c
 		}
 	}

@@ -424,15 +424,19 @@ func TestARefreshGoesOnWhereItsWorkerDied(t *testing.T) {
 	}
 }
 
-func TestAColumnWhoseTypeChangedThereEndsTheRefreshWithTheReason(t *testing.T) {
+func TestAColumnWhoseTypeChangedThereWaitsAndTheOthersAreRefreshed(t *testing.T) {
 	t.Parallel()
 	s := newShelf(3)
 	l, sn := downloaded(t, s)
 	s.mu.Lock()
 	s.priceType = core.Text
 	s.mu.Unlock()
-	if j := l.ends(t, l.refresh(t, sn).ID, "failed"); !contains(j.Error.Sentence, "type of Price") {
-		t.Errorf("it says %+v", j.Error)
+	s.put(1, "changed", "ten")
+	if sum := sums(t, l.ends(t, l.refresh(t, sn).ID, "done")); sum.Schema != 1 || sum.Changed != 1 {
+		t.Errorf("the summary is %+v", sum)
+	}
+	if r := l.mustRow(t, sn, 1); r.Values[0].Text != "changed" || r.Values[1].Text == "ten" {
+		t.Errorf("the record is %+v", r.Values)
 	}
 }
 

@@ -197,10 +197,17 @@ func (b *batch) writes() ([]connectors.Write, error) {
 		if v, ok := b.fresh[it.ID]; ok {
 			w.Version = v
 		}
+		known := 0
 		for field, c := range b.cols {
 			if err := b.write(&w, it, field, c); err != nil {
 				return nil, fmt.Errorf("item %d: %w", it.ID, err)
 			}
+			if _, ok := it.Fields[c.Number]; ok {
+				known++
+			}
+		}
+		if it.Op == "update" && known < len(it.Fields) {
+			return nil, core.Errorf(core.Conflict, "A column of this plan is not at the service any more. Make a new plan.")
 		}
 		out[i] = w
 	}

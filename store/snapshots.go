@@ -161,7 +161,7 @@ func tableTx(ctx context.Context, q querier, by core.Actor, ref TableRef) (Table
 // tableColumns are what scanTable reads of a row of tables.
 const tableColumns = `id, org_id, snapshot_id, coalesce(connection_id, ''), remote_id, title, slug, physical, source, position,
 	writable, creatable, deletable, why_not, why_no_new, why_no_del, versioned, remote, version,
-	records, edits, created, deleted, suggestions, conflicts, problems, downloaded_at, description`
+	records, edits, created, deleted, suggestions, conflicts, problems, downloaded_at, description, schema_found is not null`
 
 // scanTable reads tableColumns, behind what goes into before.
 func scanTable(row pgx.CollectableRow, before ...any) (Table, error) {
@@ -170,7 +170,7 @@ func scanTable(row pgx.CollectableRow, before ...any) (Table, error) {
 	err := row.Scan(append(before, &t.ID, &t.Org, &t.Snapshot, &t.Connection, &t.RemoteID, &t.Title, &t.Slug, &t.Physical, &t.Source, &t.Position,
 		&t.Writable, &t.Creatable, &t.Deletable, &t.WhyNot, &t.WhyNoNew, &t.WhyNoDel, &t.Versioned, (*[]byte)(&t.Remote), &t.Version,
 		&c.Records, &c.Edits, &c.Created, &c.Deleted, &c.Suggestions, &c.Conflicts, &c.Problems, &t.DownloadedAt,
-		&t.Description)...)
+		&t.Description, &t.SchemaFound)...)
 	t.Schema = t.Snapshot
 	return t, err
 }
@@ -204,7 +204,7 @@ func fillColumns(ctx context.Context, q querier, org string, tables []Table) err
 func columnsOf(ctx context.Context, q querier, org string, tables []string) (columns []core.Column, marks []string, err error) {
 	rows, err := q.Query(ctx, `
 		select `+columnMark+`, number, table_id, slug, title, remote_id, physical, type, options, source, writable, insert_only, why_not, position, width,
-			description, locks, filled
+			description, locks, filled, anchor, gone
 		from columns c where org_id = $1 and table_id = any($2) order by table_id, position, number`, org, tables)
 	if err != nil {
 		return nil, nil, fmt.Errorf("columns: %w", err)
@@ -213,7 +213,7 @@ func columnsOf(ctx context.Context, q querier, org string, tables []string) (col
 		var c core.Column
 		var mark string
 		err := row.Scan(&mark, &c.Number, &c.Table, &c.Slug, &c.Title, &c.RemoteID, &c.Physical, &c.Type, &c.Options, &c.Source,
-			&c.Writable, &c.InsertOnly, &c.WhyNot, &c.Position, &c.Width, &c.Description, &c.Locks, &c.Filled)
+			&c.Writable, &c.InsertOnly, &c.WhyNot, &c.Position, &c.Width, &c.Description, &c.Locks, &c.Filled, &c.Anchor, &c.Gone)
 		marks = append(marks, mark)
 		return c.Applied(), err
 	})
@@ -436,10 +436,10 @@ func insertColumns(ctx context.Context, tx pgx.Tx, org, snapshot string, p colum
 		p.taken[slug] = true
 		batch.Queue(`
 			insert into columns (org_id, snapshot_id, table_id, number, slug, title, remote_id, physical, type, options, source,
-				writable, insert_only, why_not, position, filled)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
+				writable, insert_only, why_not, position, filled, anchor)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`,
 			org, snapshot, p.table, p.number+i, slug, c.Title, c.RemoteID, "c"+strconv.Itoa(p.number+i), c.Type, c.Options, p.source,
-			c.Writable, c.InsertOnly, c.WhyNot, p.position+i, p.filled)
+			c.Writable, c.InsertOnly, c.WhyNot, p.position+i, p.filled, c.Anchor)
 	}
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("insert columns: %w", err)

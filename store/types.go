@@ -46,6 +46,7 @@ type Table struct {
 	DownloadedAt *time.Time
 	Remote       json.RawMessage // the connector's own description, as it was at the last download
 	Description  string          // for people and agents
+	SchemaFound  bool            // a refresh found other columns at the service: see SchemaChanges
 }
 
 // Ref names the table.
@@ -97,6 +98,7 @@ type NewTable struct {
 // NewColumn is a column to be taken into a table.
 type NewColumn struct {
 	RemoteID   string
+	Anchor     string // see core.Column
 	Title      string
 	Type       core.ColumnType
 	Options    core.ColumnOptions

@@ -65,7 +65,7 @@ func (s *Store) UnsentEdits(ctx context.Context, by core.Actor, sn Snapshot, tab
 	for _, t := range sn.Tables {
 		var locked []int32
 		for _, c := range t.Columns {
-			if c.Source == core.Remote && slices.Contains(c.Locks, core.NeverPublish) {
+			if c.Source == core.Remote && (c.Gone || slices.Contains(c.Locks, core.NeverPublish)) {
 				locked = append(locked, int32(c.Number))
 			}
 		}

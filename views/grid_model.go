@@ -174,10 +174,12 @@ type GridPage struct {
 	Deletable    bool
 	WhyNoDel     string
 	Downloading  bool
-	Record       *RecordPanel // the open record, or nil
-	Cell         string       // "record:column" of the focused cell, or ""
-	Order        *GridOrder   // nil while it is being computed
-	Client       string
+	// SchemaChanges is the page of what changed of the table's columns at the service; "" when nothing did.
+	SchemaChanges string
+	Record        *RecordPanel // the open record, or nil
+	Cell          string       // "record:column" of the focused cell, or ""
+	Order         *GridOrder   // nil while it is being computed
+	Client        string
 }
 
 // GridOrder is the order of the records that the page's positions refer to.

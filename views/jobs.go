@@ -197,10 +197,11 @@ type SumLine struct {
 	Title                            string
 	Address                          string
 	New, Changed, Deleted, Conflicts int64
+	Schema                           int // changes of its columns that nobody has taken over yet
 }
 
 // Quiet says that nothing happened to the table.
-func (s SumLine) Quiet() bool { return s.New+s.Changed+s.Deleted+s.Conflicts == 0 }
+func (s SumLine) Quiet() bool { return s.New+s.Changed+s.Deleted+s.Conflicts == 0 && s.Schema == 0 }
 
 // JobsView is the list of jobs.
 type JobsView struct {

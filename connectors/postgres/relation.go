@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -189,6 +190,7 @@ func (r *relation) table() connectors.Table {
 func (r *relation) field(c *column) connectors.Field {
 	f := connectors.Field{
 		ID:         c.name,
+		Anchor:     fmt.Sprintf("%d/%d", r.oid, c.number),
 		Name:       c.name,
 		Type:       c.kind,
 		Options:    c.options,

@@ -103,6 +103,8 @@ type Column struct {
 	Description     string // for people and agents
 	Locks           []Lock // set here, beside what the service says
 	Filled          bool   // its values of every record have been downloaded
+	Anchor          string // the service's id of the field that outlives its name; "" where RemoteID does
+	Gone            bool   // the service does not have it any more: it is kept here with its edits, and locked
 }
 
 // Lock is what a person has forbidden for a column.
