@@ -20,6 +20,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"scratchpaper/connectors"
+	"scratchpaper/connectors/example"
 	"scratchpaper/connectors/list"
 	"scratchpaper/connectors/turns"
 	"scratchpaper/internal/config"
@@ -65,7 +66,16 @@ func (a *app) later(f func()) { a.closers = append(a.closers, f) }
 
 // newApp has nothing running yet. Call close in any case.
 func newApp(cfg config.Config, log *slog.Logger) *app {
-	return &app{cfg: cfg, log: log, list: list.All(), guard: guardOf(cfg), fault: faultPoint(cfg.Fault)}
+	return &app{cfg: cfg, log: log, list: offered(cfg), guard: guardOf(cfg), fault: faultPoint(cfg.Fault)}
+}
+
+// offered are the connectors that can be connected here.
+func offered(cfg config.Config) []connectors.Connector {
+	all := list.All()
+	if cfg.ExampleFolder != "" {
+		all = append(all, example.New(cfg.ExampleFolder))
+	}
+	return all
 }
 
 // open starts database, Redis and store.

@@ -87,6 +87,8 @@ type Config struct {
 	Workers int `env:"WORKERS" envDefault:"4"`
 	// LEASE is how long a worker holds a job without renewing; the other times of jobs follow from it.
 	Lease time.Duration `env:"LEASE" envDefault:"45s"`
+	// EXAMPLE_FOLDER is a folder whose folders of JSON files can be connected, as in docs/writing-a-connector.md. Empty: they cannot.
+	ExampleFolder string `env:"EXAMPLE_FOLDER"`
 	// BULK_CELLS is how many cells a change may have before it becomes a job.
 	BulkCells int64 `env:"BULK_CELLS" envDefault:"50000"`
 	// METRICS_TOKEN opens /metrics to who sends it as a bearer token. Empty: only to this machine, and to nobody where people sign in.
