@@ -103,9 +103,12 @@ func listen(cfg config.Config) (net.Listener, error) {
 
 // pages is the web app.
 func (a *app) pages() (*handlers.Server, error) {
-	d := handlers.Deps{Store: a.store, Hub: a.hub, Connectors: a.list, Dial: a.guard.Dial, Settings: a.settings, Lend: a.turns.Lend, Sample: a.sampleConnection,
+	d := handlers.Deps{Store: a.store, Hub: a.hub, Connectors: a.list, Dial: a.guard.Dial, Settings: a.settings, Lend: a.turns.Lend,
 		Ready: a.ready, Log: a.log, Metrics: a.metrics,
 		Config: handlers.Config{Dev: a.cfg.Dev, Places: a.places(), MetricsToken: a.cfg.MetricsToken}}
+	if a.local != nil || a.cfg.SampleDatabaseURL != "" {
+		d.Sample = a.sampleConnection
+	}
 	if err := a.letIn(&d); err != nil {
 		return nil, err
 	}

@@ -40,12 +40,18 @@ func (s *Server) showHomeSnapshots(c echo.Context) error {
 	return s.render(c, http.StatusOK, views.HomeSnapshots(v))
 }
 
+// services names the kinds of services that there are connectors for.
+func (s *Server) services() []string {
+	names := make([]string, len(s.connectors))
+	for i, c := range s.connectors {
+		names[i] = c.Info().Name
+	}
+	return names
+}
+
 func (s *Server) homeView(c echo.Context) (views.HomeView, error) {
 	ctx, by := c.Request().Context(), actor(c)
-	v := views.HomeView{CanSample: s.sample != nil}
-	if !v.CanSample {
-		v.NoSample = "The app runs on a database of yours; set SAMPLE_DATABASE_URL to have a sample."
-	}
+	v := views.HomeView{CanSample: s.sample != nil, Services: s.services()}
 	snapshots, err := s.store.Snapshots(ctx, by)
 	if err != nil {
 		return v, err

@@ -311,3 +311,15 @@ func TestStaticFilesAreKeptOnlyUnderTheirOwnVersion(t *testing.T) {
 		t.Errorf("another version answers %d, kept as %q", old.status, old.header.Get("Cache-Control"))
 	}
 }
+
+func TestHomeOffersWhatThereIs(t *testing.T) {
+	t.Parallel()
+	with, without := mustSite(t), mustSiteWith(t, func(_ *site, d *Deps) { d.Sample = nil })
+	with.get(t, "/").is(t, 200, "PostgreSQL today.", "Start with sample data")
+	a := without.get(t, "/")
+	a.is(t, 200, "Connect a service or import a file.")
+	a.lacks(t, "sample", "SAMPLE_DATABASE_URL")
+	if a := without.post(t, "/sample", nil); a.status != 409 {
+		t.Errorf("a sample that is not there: %d", a.status)
+	}
+}

@@ -8,9 +8,9 @@ import (
 // HomeView is the first page: ways to begin, and the snapshots.
 type HomeView struct {
 	Snapshots []SnapshotLine
-	CanSample bool
-	NoSample  string // why there is no sample, a sentence
-	Sample    string // address of the sample's snapshot, when it is there already
+	Services  []string // what can be connected
+	CanSample bool     // there is a sample, or one can be made
+	Sample    string   // address of the sample's snapshot, when it is there already
 	Ended     []JobLine
 }
 
@@ -41,8 +41,29 @@ func (s SnapshotLine) About() string {
 	return strings.Join(parts, ", ")
 }
 
+// connectWords says what can be connected.
+func (v HomeView) connectWords() string {
+	what := ""
+	if n := len(v.Services); n > 0 {
+		what = strings.Join(v.Services[:n-1], ", ")
+		if n > 1 {
+			what += " or "
+		}
+		what += v.Services[n-1] + " today. "
+	}
+	return what + "Your password stays encrypted on this server."
+}
+
+// noneWords says how to begin.
+func (v HomeView) noneWords() string {
+	if v.CanSample {
+		return "A snapshot is a working copy of tables. Connect a service, import a file, or look around in the sample first."
+	}
+	return "A snapshot is a working copy of tables. Connect a service or import a file."
+}
+
 func sampleKind(v HomeView) string {
-	if v.CanSample && len(v.Snapshots) == 0 {
+	if len(v.Snapshots) == 0 {
 		return "primary"
 	}
 	return ""

@@ -274,7 +274,7 @@ func Settings(p Page, v SettingsView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 25, "\"><h2 class=\"mb-1 text-lead font-semibold\">Where data lies</h2><p class=\"mb-3 text-ink-2\">Everything stays on this computer until you publish. Back up the database and the key together: without the key, stored credentials cannot be read.</p><dl class=\"grid gap-x-4 gap-y-1.5 sm:grid-cols-[140px_1fr]\">")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 25, "\"><h2 class=\"mb-1 text-lead font-semibold\">Where data lies</h2><p class=\"mb-3 text-ink-2\">Everything stays on this server until you publish. Back up the database and the key together: without the key, stored credentials cannot be read.</p><dl class=\"grid gap-x-4 gap-y-1.5 sm:grid-cols-[140px_1fr]\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
