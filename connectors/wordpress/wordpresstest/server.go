@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -33,9 +34,9 @@ const (
 	// Packages are the Debian packages that this needs.
 	Packages = "php-cli php-mysql php-xml php-mbstring php-curl mariadb-server wordpress"
 
-	maxServers = 16 // test binaries at once
-	workers    = 3  // PHP processes; each answers one request at a time
-	startLimit = time.Minute
+	maxServers = 16              // test binaries at once
+	workers    = 3               // PHP processes; each answers one request at a time
+	startLimit = 3 * time.Minute // a busy machine takes its time
 )
 
 var (
@@ -113,8 +114,10 @@ func (s *server) takeFolder() error {
 }
 
 func (s *server) emptyFolder() error {
-	if err := os.RemoveAll(s.dir); err != nil {
-		return err
+	for _, dir := range []string{"db", "www", "tmp"} { // what PHP has compiled stays
+		if err := os.RemoveAll(filepath.Join(s.dir, dir)); err != nil {
+			return err
+		}
 	}
 	if os.Geteuid() == 0 {
 		nobody, err := user.Lookup("nobody")
@@ -126,7 +129,7 @@ func (s *server) emptyFolder() error {
 		s.as = &account{uint32(uid), uint32(gid)}
 	}
 	for _, dir := range []string{"", "db", "www", "www/wp-content", "www/wp-content/mu-plugins", "www/wp-content/uploads", "tmp", "opcache"} {
-		if err := s.own(os.Mkdir, filepath.Join(s.dir, dir)); err != nil {
+		if err := s.own(os.Mkdir, filepath.Join(s.dir, dir)); err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
 	}
