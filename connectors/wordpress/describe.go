@@ -344,7 +344,7 @@ func (t *table) describeType(s *session, me *person, x restType, h help) {
 		t.Creatable = true
 	}
 	switch {
-	case !x.lets(me, "delete_posts"):
+	case !x.lets(me, "delete_posts") && !x.lets(me, "delete_published_posts"): // some types know the latter only
 		t.WhyNoDel = "This user may not delete " + t.Name + "."
 	case !t.trash && s.onlyTrash():
 		t.WhyNoDel = noTrash(t.Name)
@@ -362,7 +362,7 @@ func (t *table) describeType(s *session, me *person, x restType, h help) {
 func (s *session) onlyTrash() bool { return s.deletes == "" || s.deletes == trashOnly }
 
 func noTrash(name string) string {
-	return "WordPress has no trash for " + name + ": they can only be deleted for good, which this connection's settings do not allow."
+	return name + " have no trash, and this connection deletes nothing for good."
 }
 
 func (t *table) describeTaxonomy(s *session, me *person, x restType) {

@@ -49,17 +49,25 @@ func (s *session) Read(ctx context.Context, req connectors.ReadRequest) (connect
 	if err != nil {
 		return connectors.Page{}, err
 	}
-	var at checkpoint
-	if len(req.Checkpoint) > 0 {
-		if err := json.Unmarshal(req.Checkpoint, &at); err != nil {
-			return connectors.Page{}, &connectors.Fault{Kind: connectors.Broken, Words: "The checkpoint cannot be read; start the download again.", Cause: err}
-		}
+	at, err := readCheckpoint(req.Checkpoint)
+	if err != nil {
+		return connectors.Page{}, err
 	}
 	limit := pageSize
 	if req.Limit > 0 {
 		limit = min(limit, req.Limit)
 	}
-	return s.nextPage(ctx, t, fields, at, limit)
+	return s.inOrder(ctx, t, fields, at, limit)
+}
+
+func readCheckpoint(raw json.RawMessage) (at checkpoint, err error) {
+	if len(raw) == 0 {
+		return at, nil
+	}
+	if err := json.Unmarshal(raw, &at); err != nil {
+		return at, &connectors.Fault{Kind: connectors.Broken, Words: "The checkpoint cannot be read; start the download again.", Cause: err}
+	}
+	return at, nil
 }
 
 func (s *session) nextPage(ctx context.Context, t *table, fields []*field, at checkpoint, limit int) (connectors.Page, error) {

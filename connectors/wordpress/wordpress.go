@@ -80,6 +80,8 @@ type session struct {
 	root      *url.URL // of the REST interface, once it is found
 	about     *about
 	described map[string]described
+	ahead     *ahead // the page after the one that was read last
+	follows   string // the place after that one
 }
 
 type described struct {
@@ -102,6 +104,9 @@ var (
 func (s *session) Close() {
 	s.mu.Lock()
 	s.closed = true
+	if s.ahead != nil {
+		s.ahead.cancel()
+	}
 	s.mu.Unlock()
 	s.transport.CloseIdleConnections()
 }
