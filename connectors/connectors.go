@@ -39,10 +39,11 @@ type Limits struct {
 
 // Info describes a connector.
 type Info struct {
-	ID         string // "postgres"
-	Name       string // "PostgreSQL"
-	Summary    string // one sentence for the gallery
-	Icon       string // name of a Lucide icon
+	ID         string   // "postgres"
+	Name       string   // "PostgreSQL"
+	Summary    string   // one sentence for the gallery
+	Icon       string   // name of a Lucide icon
+	SetUp      []string // sentences, step by step: what to do at the service, and where to click, before the form is filled in
 	Settings   []Setting
 	Limits     Limits
 	Gap        string // a sentence when a small gap between look and write remains at this service; "" when it refuses old versions

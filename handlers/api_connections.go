@@ -53,7 +53,8 @@ type limitsJSON struct {
 }
 
 // abilityNames are the API's words for abilities whose names on the page are longer.
-var abilityNames = map[string]string{"fetch only what changed": "versions", "refuse a write on an old version": "guarded_writes"}
+var abilityNames = map[string]string{"fetch only what changed": "versions", "refuse a write on an old version": "guarded_writes",
+	"find a new record whose answer was lost": "recognised_creates", "bring back what was deleted": "restore"}
 
 func connectorOut(k connectors.Connector) connectorJSON {
 	in := k.Info()

@@ -205,15 +205,32 @@ func connectionForm(k connectors.Connector, con store.Connection, given map[stri
 // connectorCard says what a kind of service can do.
 func connectorCard(k connectors.Connector) views.ConnectorCard {
 	in := k.Info()
-	card := views.ConnectorCard{ID: in.ID, Name: in.Name, Summary: in.Summary, Icon: iconOf(in), Gap: in.Gap}
-	card.Abilities = abilitiesOf(k)
-	if r := in.Limits.RequestsPerSecond; r > 0 {
-		card.Limits = append(card.Limits, "It takes "+views.Rate(r)+" requests a second.")
-	}
-	if n := in.Limits.RequestsPerDay; n > 0 {
-		card.Limits = append(card.Limits, "It takes "+views.Number(int64(n))+" requests a day.")
-	}
+	card := views.ConnectorCard{ID: in.ID, Name: in.Name, Summary: in.Summary, Icon: iconOf(in), Gap: in.Gap, SetUp: in.SetUp}
+	card.Abilities, card.Limits = abilitiesOf(k), limitWords(in.Limits)
 	return card
+}
+
+// limitWords says in sentences what a service takes.
+func limitWords(l connectors.Limits) []string {
+	var out []string
+	switch {
+	case l.RequestsPerSecond > 0 && l.RequestsPerDay > 0:
+		out = append(out, "It takes "+views.Rate(l.RequestsPerSecond)+" requests a second and "+views.Number(int64(l.RequestsPerDay))+" a day; all jobs share them.")
+	case l.RequestsPerSecond > 0:
+		out = append(out, "It takes "+views.Rate(l.RequestsPerSecond)+" requests a second; all jobs share them.")
+	case l.RequestsPerDay > 0:
+		out = append(out, "It takes "+views.Number(int64(l.RequestsPerDay))+" requests a day; all jobs share them.")
+	}
+	if l.ReadPage > 0 {
+		out = append(out, "It is read in pages of up to "+views.Number(int64(l.ReadPage))+" records.")
+	}
+	switch {
+	case l.RequestsPerRecord > 0 || l.UpdateBatch == 1:
+		out = append(out, "It is written record by record.")
+	case l.UpdateBatch > 1:
+		out = append(out, "It is written in batches of up to "+views.Number(int64(l.UpdateBatch))+" records.")
+	}
+	return out
 }
 
 // showConnection is the page of one connection.

@@ -185,9 +185,11 @@ func abilitiesOf(k connectors.Connector) []views.Ability {
 	_, creates := session.(connectors.Creator)
 	_, deletes := session.(connectors.Deleter)
 	_, versions := session.(connectors.VersionReader)
+	_, recognises := session.(connectors.Recogniser)
 	guard, guards := session.(connectors.GuardedWriter)
 	return []views.Ability{
 		{Name: "read", Can: true}, {Name: "create", Can: creates}, {Name: "update", Can: true}, {Name: "delete", Can: deletes},
 		{Name: "fetch only what changed", Can: versions}, {Name: "refuse a write on an old version", Can: guards && guard.GuardsWrites()},
+		{Name: "find a new record whose answer was lost", Can: recognises}, {Name: "bring back what was deleted", Can: k.Info().Restorable && creates && deletes},
 	}
 }

@@ -10,6 +10,7 @@ type ConnectorCard struct {
 	Icon      string
 	Abilities []Ability
 	Limits    []string // sentences
+	SetUp     []string // steps at the service, as sentences
 	Gap       string
 }
 

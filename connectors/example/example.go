@@ -38,6 +38,10 @@ func (*Connector) Info() connectors.Info {
 		Name:    "JSON files",
 		Summary: "A folder of JSON files on the server: the example of how a connector is written.",
 		Icon:    "folder",
+		SetUp: []string{
+			"On the server, make a folder in the one that EXAMPLE_FOLDER names, and in it a folder for each table.",
+			"Put a _fields.json into each table's folder: a list of fields, each with id, name and type.",
+		},
 		Settings: []connectors.Setting{{
 			Key: "folder", Label: "Folder", Kind: "text", Required: true, Check: checkFolder,
 			Help: "The name of a folder in the one that the operator has set aside, such as shop.",

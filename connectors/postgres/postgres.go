@@ -36,11 +36,16 @@ func New() *Connector { return &Connector{} }
 // Info describes the connector.
 func (*Connector) Info() connectors.Info {
 	return connectors.Info{
-		Session:  (*session)(nil),
-		ID:       "postgres",
-		Name:     "PostgreSQL",
-		Summary:  "Tables and views of a PostgreSQL database.",
-		Icon:     "database",
+		Session: (*session)(nil),
+		ID:      "postgres",
+		Name:    "PostgreSQL",
+		Summary: "Tables and views of a PostgreSQL database.",
+		Icon:    "database",
+		SetUp: []string{
+			"Make a role of its own for this app: create role scratchpaper login password '…'.",
+			"Grant it what it may read, and what it may change: grant usage on schema public, select, insert, update, delete on tables, usage on sequences.",
+			"Let it in from this server: pg_hba.conf, or the network settings of your provider.",
+		},
 		Settings: settings(),
 		Limits: connectors.Limits{
 			ReadPage:    readPage,

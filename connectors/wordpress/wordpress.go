@@ -30,11 +30,16 @@ func New() *Connector { return &Connector{} }
 // Info describes the connector.
 func (*Connector) Info() connectors.Info {
 	return connectors.Info{
-		Session:  (*session)(nil),
-		ID:       "wordpress",
-		Name:     "WordPress",
-		Summary:  "Posts, pages, media, categories, tags and custom types of a WordPress site.",
-		Icon:     "globe",
+		Session: (*session)(nil),
+		ID:      "wordpress",
+		Name:    "WordPress",
+		Summary: "Posts, pages, media, categories, tags and custom types of a WordPress site.",
+		Icon:    "globe",
+		SetUp: []string{
+			"In WordPress, open Users, then Profile: of a user who may edit what you want to work on, best an editor or administrator.",
+			"Under Application Passwords type Scratchpaper as the name and press Add New Application Password.",
+			"Copy the password that is shown then, with or without its spaces; WordPress shows it once.",
+		},
 		Settings: settings(),
 		Limits: connectors.Limits{
 			ReadPage:    pageSize,
