@@ -27,6 +27,16 @@ func TestChangesOfColumnsAreShownAndTakenOver(t *testing.T) {
 	s.get(t, job).is(t, 200, "3 changes of columns", `href="`+table+`/schema"`)
 	s.get(t, table).is(t, 200, "The columns of this table have changed at the service.", `href="`+table+`/schema"`)
 	s.get(t, table+"/schema").is(t, 200, "<del", ">title</del>", ">name</ins>", `value="stock"`, `value="shelf"`, "Take over")
+	for _, width := range []int64{1440, 390} {
+		b := mustBrowser(t, s, width)
+		for _, page := range []string{table + "/schema", "/connections/new/postgres"} {
+			b.open(page)
+			if found := b.violations(mustAxe(t)); found != "" {
+				t.Errorf("%s at %d px: %s", page, width, found)
+			}
+			b.shot(page, "light", width)
+		}
+	}
 	taken := s.post(t, table+"/schema", url.Values{"add": {"stock"}})
 	if taken.status != 303 {
 		t.Fatalf("taking over: %d %s", taken.status, taken.body)
