@@ -3,7 +3,9 @@ package config
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
+	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -208,6 +210,18 @@ func (c Config) Validate() error {
 		return core.Errorf(core.Invalid, "SECRETS_KEY and SECRETS_KEY_FILE are two ways to give one key: set one of them.")
 	case c.SampleDatabaseURL != "" && c.DatabaseURL == "":
 		return core.Errorf(core.Invalid, "SAMPLE_DATABASE_URL is for use with DATABASE_URL: the built-in database has a sample of its own.")
+	case c.SampleDatabaseURL != "" && sameServer(c.SampleDatabaseURL, c.DatabaseURL):
+		return core.Errorf(core.Invalid, "SAMPLE_DATABASE_URL names the server of the app's own database, which no connection is let to. Give the sample another server.")
 	}
 	return c.validateAccess()
+}
+
+// sameServer says whether two addresses of databases lead to one host and port.
+func sameServer(a, b string) bool {
+	x, err := url.Parse(a)
+	if err != nil {
+		return false // it is refused for that elsewhere
+	}
+	y, err := url.Parse(b)
+	return err == nil && x.Host != "" && x.Hostname() == y.Hostname() && cmp.Or(x.Port(), "5432") == cmp.Or(y.Port(), "5432")
 }

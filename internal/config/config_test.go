@@ -57,6 +57,12 @@ func TestWrongSettingsStopTheStartWithASentence(t *testing.T) {
 			t.Errorf("%v gives %v", both, err)
 		}
 	}
+	if _, err := Load([]string{"DATABASE_URL=postgres://app@db.example.org/app", "SAMPLE_DATABASE_URL=postgres://sample@db.example.org:5432/sample"}); !strings.Contains(core.SentenceOf(err), "another server") {
+		t.Errorf("a sample beside the app's own database gives %v", err)
+	}
+	if _, err := Load([]string{"DATABASE_URL=postgres://app@db.example.org/app", "SAMPLE_DATABASE_URL=postgres://sample@db.example.org:5433/sample"}); err != nil {
+		t.Errorf("a sample at another server gives %v", err)
+	}
 	if c, err := Load([]string{"SIGN_IN=passwords", "HOST=0.0.0.0", "BASE_URL=https://app.example.org:8443", "TRUSTED_PROXIES=10.0.0.0/8,192.0.2.1"}); err != nil || c.BaseHost() != "app.example.org" {
 		t.Errorf("right settings give %q, %v", c.BaseHost(), err)
 	}
