@@ -32,6 +32,7 @@ func (a *app) letIn(d *handlers.Deps) error {
 	if err != nil {
 		return err
 	}
+	d.Requests = handlers.NewRequestLimits(auth.NewLimits(a.redis), a.cfg.RequestsPerPerson, a.cfg.RequestsPerAddress)
 	d.AgentKeys = handlers.AgentKeys(a.store)
 	d.Config.Proxies, d.Config.Hosts = proxies, []string{a.cfg.BaseHost()}
 	if a.cfg.WayIn() == config.Clerk {

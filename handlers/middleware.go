@@ -167,6 +167,9 @@ func (s *Server) readable(next echo.HandlerFunc) echo.HandlerFunc {
 func (s *Server) identified(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		act, routed := s.actOf(c)
+		if err := s.requests.ofAddress(c); err != nil {
+			return err
+		}
 		if act == core.Open {
 			return next(c)
 		}
@@ -175,6 +178,9 @@ func (s *Server) identified(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		by, err := s.identify(c.Request())
 		if err != nil {
+			return err
+		}
+		if err := s.requests.ofPerson(c, by); err != nil {
 			return err
 		}
 		by.Address = c.RealIP()

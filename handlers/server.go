@@ -67,6 +67,8 @@ type Deps struct {
 	Assets fs.FS // the static files; nil takes the embedded ones
 	Log    *slog.Logger
 	Config Config
+	// Requests limits how many requests people and addresses make; nil does not.
+	Requests *RequestLimits
 	// Metrics counts requests, and is served; nil does neither.
 	Metrics *metrics.Metrics
 }
@@ -84,6 +86,7 @@ type Server struct {
 	signIn     *SignIn
 	clerk      *ClerkSignIn
 	agentKeys  auth.Keys
+	requests   *RequestLimits
 	aside      sync.WaitGroup // what goes on behind a request
 	ready      func(ctx context.Context) error
 	assets     *assets
@@ -98,7 +101,7 @@ type Server struct {
 func New(d Deps) *Server {
 	s := &Server{
 		store: d.Store, hub: d.Hub, connectors: d.Connectors, dial: d.Dial, settings: d.Settings, lend: d.Lend, sample: d.Sample, identify: d.Identify, ready: d.Ready, signIn: d.SignIn,
-		clerk: d.Clerk, agentKeys: d.AgentKeys, log: d.Log, metrics: d.Metrics, config: d.Config, assets: newAssets(d.Assets),
+		clerk: d.Clerk, requests: d.Requests, agentKeys: d.AgentKeys, log: d.Log, metrics: d.Metrics, config: d.Config, assets: newAssets(d.Assets),
 	}
 	if s.log == nil {
 		s.log = slog.Default()

@@ -84,8 +84,8 @@ func (s *Store) NoteExport(ctx context.Context, by core.Actor, t Table, format s
 	})
 }
 
-// auditKept is how long the log is kept.
-const auditKept = 400 * 24 * time.Hour
+// defaultAuditKept is how long the log is kept unless something else is configured.
+const defaultAuditKept = 400 * 24 * time.Hour
 
 // DropOldAudit takes away what is older than the log is kept: the only way in which it loses a line.
 func (s *Store) DropOldAudit(ctx context.Context) error {
@@ -93,7 +93,7 @@ func (s *Store) DropOldAudit(ctx context.Context) error {
 		if _, err := tx.Exec(ctx, `set local scratchpaper.audit_sweep = 'on'`); err != nil {
 			return fmt.Errorf("drop old audit: %w", err)
 		}
-		_, err := tx.Exec(ctx, `/* every organization: the log is kept as long in each */ delete from audit_log where at < now() - $1::interval`, auditKept)
+		_, err := tx.Exec(ctx, `/* every organization: the log is kept as long in each */ delete from audit_log where at < now() - $1::interval`, s.auditKept)
 		return err
 	})
 }

@@ -79,6 +79,9 @@ func (s *Store) inBatch(ctx context.Context, by core.Actor, ref TableRef, n newB
 		if res, err = batchIn(ctx, tx, by, ref, n, fn); err != nil {
 			return err
 		}
+		if err := s.roomTx(ctx, tx, by, res.Added); err != nil {
+			return err
+		}
 		if n.Hold == nil {
 			return keepDone(ctx, tx, by, "batch", res)
 		}
@@ -147,7 +150,7 @@ func (b *batchTxn) close(ctx context.Context, res *BatchResult) error {
 	if res.Version, err = bump(ctx, b.tx, b.t, b.delta); err != nil {
 		return err
 	}
-	res.Batch, res.Cells = b.id, b.cells+b.rows+b.made
+	res.Batch, res.Cells, res.Added = b.id, b.cells+b.rows+b.made, b.delta.Records
 	if few := int64(maxHintRows * (1 + len(b.t.Columns))); !b.many && res.Cells <= few {
 		res.Rows, err = b.touched(ctx)
 	}

@@ -111,6 +111,9 @@ func (s *Store) EnqueueTx(ctx context.Context, tx pgx.Tx, by core.Actor, n NewJo
 }
 
 func (s *Store) enqueueAs(ctx context.Context, tx pgx.Tx, by core.Actor, id string, n NewJob) (Job, error) {
+	if err := s.jobsRoomTx(ctx, tx, by); err != nil {
+		return Job{}, err
+	}
 	if n.Args == nil {
 		n.Args = json.RawMessage("{}")
 	}

@@ -43,6 +43,9 @@ type Options struct {
 	Patience time.Duration
 	// BulkCells is how many cells a command changes while somebody waits; 0 is 50,000. Tests take fewer.
 	BulkCells int64
+	Limits    Limits // of each organization
+	// AuditKept is how long the log is kept; 0 is 400 days.
+	AuditKept time.Duration
 }
 
 // Store holds everything that must last.
@@ -62,6 +65,8 @@ type Store struct {
 
 	patience  time.Duration
 	bulkCells int64
+	limits    Limits
+	auditKept time.Duration
 	places    chan struct{} // of commands that take a second connection
 }
 
@@ -82,10 +87,13 @@ func New(o Options) *Store {
 	if o.SessionIdle == 0 {
 		o.SessionIdle = 14 * 24 * time.Hour
 	}
+	if o.AuditKept == 0 {
+		o.AuditKept = defaultAuditKept
+	}
 	if o.Patience == 0 {
 		o.Patience = defaultPatience
 	}
-	return &Store{patience: o.Patience, sessions: o.Sessions, sessionIdle: o.SessionIdle, fault: o.Fault, pool: o.Pool, rdb: o.Redis, notify: o.Notifier, box: o.Sealer, log: o.Log, orders: newOrderCache(), bulkCells: o.BulkCells,
+	return &Store{limits: o.Limits, auditKept: o.AuditKept, patience: o.Patience, sessions: o.Sessions, sessionIdle: o.SessionIdle, fault: o.Fault, pool: o.Pool, rdb: o.Redis, notify: o.Notifier, box: o.Sealer, log: o.Log, orders: newOrderCache(), bulkCells: o.BulkCells,
 		places: make(chan struct{}, max(1, o.Pool.Config().MaxConns/4))}
 }
 

@@ -208,6 +208,7 @@ type Refusal struct {
 
 // BatchResult is what one act did. Of what was refused or left at most maxNamed are named; the others are counted.
 type BatchResult struct {
+	Added       int64     `json:"-"`               // records that came into the table
 	Batch       int64     `json:"batch,omitempty"` // 0 when nothing changed
 	Cells       int64     `json:"cells,omitempty"` // cells (and whole records) changed
 	Refused     []Refusal `json:"refused,omitempty"`

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -25,7 +26,15 @@ type Limits struct {
 	rdb  redis.UniversalClient
 	mu   sync.Mutex
 	here map[string]*tries
+	gone atomic.Int64 // until when Redis is not asked, since it did not answer; in Unix milliseconds
 }
+
+const (
+	// redisPatience is how long a count waits for Redis, which answers within a millisecond when it is well.
+	redisPatience = 200 * time.Millisecond
+	// redisRest is how long it is then left alone, so that not every request waits.
+	redisRest = 5 * time.Second
+)
 
 type tries struct {
 	n     int
@@ -71,9 +80,15 @@ func key(limit Limit, who string) string {
 }
 
 func (l *Limits) count(ctx context.Context, key string, within time.Duration) (int, time.Duration) {
-	if l.rdb != nil {
-		if both, err := counted.Run(ctx, l.rdb, []string{key}, within.Milliseconds()).Int64Slice(); err == nil && len(both) == 2 {
+	if l.rdb != nil && time.Now().UnixMilli() >= l.gone.Load() {
+		asking, cancel := context.WithTimeout(ctx, redisPatience)
+		defer cancel()
+		both, err := counted.Run(asking, l.rdb, []string{key}, within.Milliseconds()).Int64Slice()
+		if err == nil && len(both) == 2 {
 			return int(both[0]), time.Duration(both[1]) * time.Millisecond
+		}
+		if ctx.Err() == nil {
+			l.gone.Store(time.Now().Add(redisRest).UnixMilli())
 		}
 	}
 	l.mu.Lock()

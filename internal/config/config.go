@@ -93,6 +93,18 @@ type Config struct {
 	ExampleFolder string `env:"EXAMPLE_FOLDER"`
 	// BULK_CELLS is how many cells a change may have before it becomes a job.
 	BulkCells int64 `env:"BULK_CELLS" envDefault:"50000"`
+	// REQUESTS_PER_PERSON is how many requests a person, token or agent may make in a minute, with SIGN_IN. 0: any number.
+	RequestsPerPerson int `env:"REQUESTS_PER_PERSON" envDefault:"3000"`
+	// REQUESTS_PER_ADDRESS is how many requests may come from a network address in a minute, with SIGN_IN. 0: any number.
+	RequestsPerAddress int `env:"REQUESTS_PER_ADDRESS" envDefault:"12000"`
+	// MAX_UPLOAD is how many bytes one uploaded file may have.
+	MaxUpload int64 `env:"MAX_UPLOAD" envDefault:"4294967296"`
+	// MAX_JOBS is how many jobs an organization may have open. 0: any number.
+	MaxJobs int `env:"MAX_JOBS" envDefault:"500"`
+	// MAX_RECORDS is how many records an organization may have in all its snapshots together. 0: any number.
+	MaxRecords int64 `env:"MAX_RECORDS" envDefault:"0"`
+	// AUDIT_KEPT is how long the audit log is kept.
+	AuditKept time.Duration `env:"AUDIT_KEPT" envDefault:"9600h"`
 	// METRICS_TOKEN opens /metrics to who sends it as a bearer token. Empty: only to this machine, and to nobody where people sign in.
 	MetricsToken string `env:"METRICS_TOKEN"`
 	// FAULT ends the process at a named point, for tests: "publish.sending:2" at the second time, "any:40" at the fortieth of all.
@@ -198,6 +210,12 @@ func (c Config) Validate() error {
 		return core.Errorf(core.Invalid, "DATABASE_CONNECTIONS takes at least 4.")
 	case c.Lease < time.Second:
 		return core.Errorf(core.Invalid, "LEASE takes at least 1s.")
+	case c.RequestsPerPerson < 0 || c.RequestsPerAddress < 0 || c.MaxJobs < 0 || c.MaxRecords < 0:
+		return core.Errorf(core.Invalid, "REQUESTS_PER_PERSON, REQUESTS_PER_ADDRESS, MAX_JOBS and MAX_RECORDS take a number from 0, which is no limit.")
+	case c.MaxUpload < 1:
+		return core.Errorf(core.Invalid, "MAX_UPLOAD takes at least 1.")
+	case c.AuditKept < 24*time.Hour:
+		return core.Errorf(core.Invalid, "AUDIT_KEPT takes at least 24h.")
 	case c.BulkCells < 1:
 		return core.Errorf(core.Invalid, "BULK_CELLS takes at least 1.")
 	case c.DatabaseURL == "" && c.DatabaseConnections > 150:
