@@ -19,7 +19,7 @@ var pageAccess = map[core.Act][]string{
 		"GET /review", "GET /sign-in/oidc", "GET /sign-in/oidc/callback",
 	},
 	core.Look: {
-		"GET /events", "GET /", "GET /home/snapshots", "GET /palette", "GET /connections", "GET /connections/new", "GET /connections/new/:connector",
+		"GET /events", "GET /", "GET /home/snapshots", "GET /palette", "GET /connections",
 		"GET /connections/:connection", "GET /snapshots/:snapshot", "GET /snapshots/:snapshot/settings", "GET /snapshots/:snapshot/history",
 		"GET /snapshots/:snapshot/people", "POST /snapshots/:snapshot/here",
 		"GET /jobs", "GET /jobs/list", "GET /jobs/now", "GET /jobs/:job", "GET /jobs/:job/panel", "GET /settings", "POST /settings/theme", "GET /gallery",
@@ -49,7 +49,7 @@ var pageAccess = map[core.Act][]string{
 	},
 	core.Approve: {"POST " + plan + "/approval/approve", "POST " + plan + "/approval/return"},
 	core.Publish: {
-		"POST /sample", "POST /connections", "GET /connections/:connection/edit", "POST /connections/:connection", "POST /connections/:connection/delete",
+		"POST /sample", "GET /connections/new", "GET /connections/new/:connector", "POST /connections", "GET /connections/:connection/edit", "POST /connections/:connection", "POST /connections/:connection/delete",
 		"POST /snapshots/:snapshot/delete", "POST /snapshots/:snapshot/shares", "POST /snapshots/:snapshot/shares/:share/revoke", "POST " + plan + "/publish", "POST " + plan + "/retry", "POST " + plan + "/revert", "POST " + plan + "/items/:item/settle",
 	},
 }

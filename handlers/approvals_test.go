@@ -219,7 +219,7 @@ func TestASecondPersonApprovesInTheBrowser(t *testing.T) {
 	b.looksAt(mustAxe(t), plan, "/jobs", "/settings")
 	b.open(plan)
 	b.must(chromedp.Click(chromedp.CSS("#approve")))
-	b.until("the approval", `document.querySelector('#approval')?.dataset.approval === 'approved' && document.querySelector('#publish-words')`)
+	b.until("the approval", `document.querySelector('#approval')?.dataset.approval === 'approved' && document.querySelector('#publish-words') && document.readyState === 'complete' && !document.querySelector('#delete-effects [hx-get]')`)
 	b.must(chromedp.Click(chromedp.CSS("#deletes")), chromedp.Click(chromedp.CSS("#publish")))
 	b.until("the publish", `document.body.innerText.includes('Published to Shop')`)
 }

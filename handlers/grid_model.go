@@ -13,7 +13,7 @@ import (
 func gridModel(frame views.Page, sn store.Snapshot, t store.Table, by core.Actor) views.GridPage {
 	p := views.GridPage{
 		Page: frame, Snapshot: sn.ID, SnapshotName: sn.Name, Table: t.ID, TableTitle: t.Title, Counts: t.Counts,
-		CanEdit: by.Role >= core.Editor, Reviewing: by.Kind == core.KindReviewer, CanDecide: by.May(core.Decide) == nil, CanPublish: by.Role >= core.Publisher && slices.ContainsFunc(sn.Tables, func(t store.Table) bool { return t.Source == core.Remote && t.Connection != "" }),
+		CanEdit: by.Role >= core.Editor, Reviewing: by.Kind == core.KindReviewer, CanDecide: by.May(core.Decide) == nil, CanPublish: by.Role >= core.Editor && slices.ContainsFunc(sn.Tables, func(t store.Table) bool { return t.Source == core.Remote && t.Connection != "" }),
 		Creatable: t.Creatable, WhyNoNew: t.WhyNoNew, Deletable: t.Deletable, WhyNoDel: t.WhyNoDel,
 	}
 	if t.SchemaFound {

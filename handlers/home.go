@@ -175,14 +175,18 @@ func (s *Server) showPalette(c echo.Context) error {
 		paletteEntry{Text: "Connections", Hint: "place", Icon: "plug", Address: "/connections"},
 		paletteEntry{Text: "Jobs", Hint: "place", Icon: "activity", Address: "/jobs"},
 		paletteEntry{Text: "Settings", Hint: "place", Icon: "settings", Address: "/settings"},
-		paletteEntry{Text: "Connect a service", Hint: "action", Icon: "plus", Address: "/connections/new"},
-		paletteEntry{Text: "Import a file", Hint: "action", Icon: "file-plus", Address: "/imports/new"},
 		paletteEntry{Text: "Keys", Hint: "help", Icon: "keyboard", Does: "keys"},
 		paletteEntry{Text: "Light", Hint: "theme", Icon: "sun", Does: "theme-light"},
 		paletteEntry{Text: "Dark", Hint: "theme", Icon: "moon", Does: "theme-dark"},
 		paletteEntry{Text: "Light or dark as the system", Hint: "theme", Icon: "monitor", Does: "theme-system"},
 	)
 	entries = append(entries, paletteEntry{Text: "API tokens", Hint: "place", Icon: "key-round", Address: "/tokens"})
+	if by.May(core.Publish) == nil {
+		entries = append(entries, paletteEntry{Text: "Connect a service", Hint: "action", Icon: "plus", Address: "/connections/new"})
+	}
+	if by.May(core.Edit) == nil {
+		entries = append(entries, paletteEntry{Text: "Import a file", Hint: "action", Icon: "file-plus", Address: "/imports/new"})
+	}
 	if by.May(core.Manage) == nil {
 		entries = append(entries, paletteEntry{Text: "Audit log", Hint: "place", Icon: "shield-check", Address: "/audit"})
 	}

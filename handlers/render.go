@@ -18,7 +18,11 @@ import (
 func (s *Server) render(c echo.Context, status int, v templ.Component) error {
 	var b bytes.Buffer
 	// A browser that has gone does not stop a render half-way; it is short.
-	if err := v.Render(context.WithoutCancel(c.Request().Context()), &b); err != nil {
+	ctx := context.WithoutCancel(c.Request().Context())
+	if by := actor(c); by.Org != "" {
+		ctx = views.WithActor(ctx, by)
+	}
+	if err := v.Render(ctx, &b); err != nil {
 		return err
 	}
 	c.Response().Header().Add("Vary", "HX-Request, HX-Request-Type")

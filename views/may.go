@@ -1,0 +1,21 @@
+package views
+
+import (
+	"context"
+
+	"scratchpaper/internal/core"
+)
+
+type actorKey struct{}
+
+// WithActor gives a context in which components know who looks at them.
+func WithActor(ctx context.Context, by core.Actor) context.Context {
+	return context.WithValue(ctx, actorKey{}, by)
+}
+
+// may says whether who looks may do an act, so that nothing is offered that would be refused. Where nobody is known everything is shown: in
+// the gallery, and in tests of components.
+func may(ctx context.Context, act core.Act) bool {
+	by, known := ctx.Value(actorKey{}).(core.Actor)
+	return !known || by.May(act) == nil
+}
