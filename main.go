@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	_ "time/tzdata" // schedules have zones, also where the machine knows none
 
 	"scratchpaper/internal/config"
 	"scratchpaper/internal/core"

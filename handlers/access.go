@@ -31,7 +31,7 @@ var pageAccess = map[core.Act][]string{
 	core.Suggest: {"GET " + grid + "/replace", "POST " + grid + "/replace"},
 	core.Decide:  {"POST " + grid + "/suggestions/accept", "POST " + grid + "/suggestions/reject"},
 	core.Edit: {
-		"GET /snapshots/new", "POST /snapshots", "POST /snapshots/:snapshot/refresh", "POST /snapshots/:snapshot/rename", "POST /snapshots/:snapshot/batches/:batch/undo",
+		"GET /snapshots/new", "POST /snapshots", "POST /snapshots/:snapshot/refresh", "POST /snapshots/:snapshot/rename", "POST /snapshots/:snapshot/schedule", "POST /snapshots/:snapshot/batches/:batch/undo",
 		"POST /jobs/:job/cancel", "POST /jobs/:job/continue", "GET /imports/new", "POST /imports", "GET /imports/:upload", "POST /imports/:upload",
 		"POST /snapshots/:snapshot/undo", "POST /snapshots/:snapshot/redo", "POST " + grid + "/edits", "POST " + grid + "/paste", "POST " + grid + "/fill",
 		"POST " + grid + "/spread", "POST " + grid + "/delete", "POST " + grid + "/undelete", "POST " + grid + "/records", "POST " + grid + "/records/:record",

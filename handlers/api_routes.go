@@ -87,6 +87,8 @@ func (s *Server) snapshotOperations() []operation {
 		remove(sn, "Delete a snapshot here; nothing happens at the service", s.apiDeleteSnapshot, core.Publish),
 		{method: post, path: sn + "/tables", summary: "Take more tables into a snapshot, or more columns of those in it; their download starts", answer: s.postTables,
 			takes: moreTablesBody{}, status: http.StatusAccepted, gives: jobMadeJSON{}},
+		get(sn+"/schedule", "When the snapshot is refreshed by itself; without a time it is not", s.getSchedule, scheduleJSON{}),
+		{method: patch, path: sn + "/schedule", summary: "Refresh the snapshot each day at a time in a zone; an empty time takes that back", answer: s.patchSchedule, takes: scheduleBody{}, gives: scheduleJSON{}},
 		{method: post, path: sn + "/refresh", summary: "Merge what changed at the service", answer: s.postRefresh, takes: tablesBody{}, status: http.StatusAccepted, gives: jobMadeJSON{}},
 		get(sn+"/history", "The batches, newest first", s.listHistory, listOf[batchJSON]{}, paged...),
 		{method: post, path: sn + "/batches/:batch/undo", summary: "Undo a batch", answer: s.postUndo, gives: resultJSON{}, job: true},

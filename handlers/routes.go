@@ -34,6 +34,7 @@ func (s *Server) routes(e *echo.Echo) {
 	e.GET("/snapshots/:snapshot", s.showSnapshot)
 	e.POST("/snapshots/:snapshot/refresh", s.refreshSnapshot)
 	e.POST("/snapshots/:snapshot/rename", s.renameSnapshot)
+	e.POST("/snapshots/:snapshot/schedule", s.setSchedule)
 	e.POST("/snapshots/:snapshot/delete", s.deleteSnapshot)
 	e.GET("/snapshots/:snapshot/settings", s.showSnapshotSettings)
 	e.GET("/snapshots/:snapshot/history", s.showHistory)

@@ -269,8 +269,18 @@ func (s *Server) answerSharing(c echo.Context, status int, wrong *views.Field, s
 		return err
 	}
 	v := snapshotSettings(sn, cons)
+	if v.Schedule, err = s.scheduleView(c, sn.ID); err != nil {
+		return err
+	}
 	if wrong != nil {
-		v.Name = *wrong
+		switch wrong.Name {
+		case "at":
+			v.Schedule.At = *wrong
+		case "zone":
+			v.Schedule.Zone = *wrong
+		default:
+			v.Name = *wrong
+		}
 	}
 	v.MayEdit, v.MayDelete = by.May(core.Edit) == nil, by.May(core.Publish) == nil
 	if v.Shares, err = s.sharesView(c, sn.ID, shares); err != nil {

@@ -228,6 +228,7 @@ func (r *Runner) sweep() {
 	noted := aheads{}
 	for {
 		r.endLeasesAhead(noted)
+		r.startSchedules()
 		r.enqueueDue()
 		select {
 		case <-r.halt:
@@ -247,6 +248,13 @@ func (r *Runner) sweep() {
 				r.o.Log.Warn("lists of ended jobs not dropped", "error", err)
 			}
 		}
+	}
+}
+
+// startSchedules makes the jobs whose time of day has come. Every process looks, and one of them makes each.
+func (r *Runner) startSchedules() {
+	if _, err := r.o.Store.StartDue(r.ctx); err != nil && !r.stopping() {
+		r.o.Log.Warn("schedules not looked at", "error", err)
 	}
 }
 

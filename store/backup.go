@@ -60,6 +60,7 @@ var snapshotParts = []struct{ table, rows string }{
 	{"tables", "snapshot_id = $snapshot"},
 	{"columns", "snapshot_id = $snapshot"},
 	{"views", "table_id in (select id from tables where org_id = $org and snapshot_id = $snapshot)"},
+	{"schedules", "snapshot_id = $snapshot"},
 	{"jobs", "snapshot_id = $snapshot and state in ('done', 'failed', 'cancelled')"},
 }
 

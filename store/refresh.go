@@ -346,5 +346,9 @@ func (s *Store) refreshJobTx(ctx context.Context, tx pgx.Tx, by core.Actor, snap
 	if core.CodeOf(err) != core.NotFound {
 		return j, err
 	}
-	return s.EnqueueTx(ctx, tx, by, NewJob{Kind: "refresh", Snapshot: snap.ID, Connection: connection, Label: "Refresh " + snap.Name, Args: args})
+	queue := ""
+	if by.Kind == core.KindSystem {
+		queue = "scheduled" // nobody waits for it
+	}
+	return s.EnqueueTx(ctx, tx, by, NewJob{Kind: "refresh", Queue: queue, Snapshot: snap.ID, Connection: connection, Label: "Refresh " + snap.Name, Args: args})
 }

@@ -80,6 +80,7 @@ type ColumnChoice struct {
 
 // SnapshotSettings is the page where a snapshot is renamed, refreshed and deleted.
 type SnapshotSettings struct {
+	Schedule ScheduleView
 	ID        string
 	Name      Field
 	Tables    []TableInfo
@@ -127,4 +128,15 @@ func deleteWords(v SnapshotSettings) string {
 		return Counted(v.Edits, "edit that is not published goes", "edits that are not published go") + " with it, and its history. Nothing happens at the service."
 	}
 	return "Its rows and its history go. Nothing happens at the service."
+}
+
+// ScheduleView is when a snapshot is refreshed by itself.
+type ScheduleView struct {
+	At, Zone Field
+	Set      bool
+	Next     Moment
+	Who      string
+	Last     Moment
+	Job      string
+	Words    string
 }
