@@ -16,6 +16,7 @@ import (
 
 	"scratchpaper/internal/core"
 	"scratchpaper/internal/localdb/testdb"
+	"scratchpaper/internal/orgcheck"
 	"scratchpaper/migrations"
 )
 
@@ -141,7 +142,7 @@ func mustEmpty(t *testing.T) *pgxpool.Pool {
 	if _, err := migrations.Up(t.Context(), conf); err != nil {
 		t.Fatal(err)
 	}
-	pool, err := Connect(context.Background(), url, 4, nil)
+	pool, err := Connect(context.Background(), url, 4, orgcheck.Tracer(t))
 	if err != nil {
 		t.Fatal(err)
 	}

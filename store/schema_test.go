@@ -12,6 +12,7 @@ import (
 
 	"scratchpaper/internal/core"
 	"scratchpaper/internal/localdb/testdb"
+	"scratchpaper/internal/orgcheck"
 	"scratchpaper/migrations"
 )
 
@@ -107,7 +108,7 @@ func TestEveryEarlierDatabaseIsBroughtUpToDateWithWhatIsInIt(t *testing.T) {
 					t.Errorf("%s had %d rows and has %d", table, was, rows)
 				}
 			}
-			s, err := Connect(context.Background(), url, 4, nil)
+			s, err := Connect(context.Background(), url, 4, orgcheck.Tracer(t))
 			if err != nil {
 				t.Fatal(err)
 			}
