@@ -31,6 +31,7 @@ func TestWordPressIsAConnector(t *testing.T) {
 			return misbehave.Writing(r) && !strings.HasSuffix(r.URL.Path, "/xmlrpc.php")
 		},
 		Patience: 3 * time.Second,
+		Thin:     true, // a request of WordPress takes a tenth of a second of a processor
 		Revocable: func(t *testing.T) (connectors.Settings, func()) {
 			login := fmt.Sprint("editor", users.Add(1))
 			editor := site.NewUser(t, login, "editor")
