@@ -145,7 +145,7 @@ type lie struct {
 
 // thinned is how many lies there are for each that is told, unless HOSTILE=all asks for all: which ones differs from address to address, so
 // that each is told somewhere.
-const thinned = 3
+const thinned = 6
 
 // try tells a lie, or passes it over.
 func (s *siege) try(t *testing.T, l lie) {
