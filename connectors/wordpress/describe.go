@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"net/http"
 	"net/url"
@@ -215,12 +216,21 @@ func (s *session) Tables(ctx context.Context) ([]connectors.Table, error) {
 		return nil, err
 	}
 	var tables []connectors.Table
+	var gone error
 	for _, id := range at.ids() {
 		t, err := s.describe(at, id)
+		var f *connectors.Fault
+		if errors.As(err, &f) && f.Kind == connectors.Gone {
+			gone = err // a plug-in was switched on or off between two of our questions: the others are there
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
 		tables = append(tables, t.Table)
+	}
+	if tables == nil && gone != nil {
+		return nil, &connectors.Fault{Kind: connectors.Broken, Words: s.words("The site describes none of its types.")}
 	}
 	return tables, nil
 }
@@ -299,7 +309,10 @@ func (s *session) table(ctx context.Context, id string) (*table, error) {
 func (s *session) describe(at *site, id string) (*table, error) {
 	kind, slug, _ := strings.Cut(id, "/")
 	x := at.described(id)
-	h := at.routes[x.route()]
+	h, there := at.routes[x.route()]
+	if !there {
+		return nil, goneTable(id)
+	}
 	if h.Schema.Properties == nil {
 		return nil, &connectors.Fault{Kind: connectors.Broken, Words: s.words("The site does not describe " + plain(x.Name) + ".")}
 	}
