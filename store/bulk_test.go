@@ -221,6 +221,7 @@ func TestALargeCommandDoesExactlyWhatASmallOneDoes(t *testing.T) {
 			for i := range got.Left {
 				got.Left[i].Column = want.Left[i].Column
 			}
+			want.Added = 0 // it is for the limit of records, within the transaction: a job does not keep it
 			got.Table, want.Table, got.Plan, want.Plan = "", "", nil, nil
 			if d := cmp.Diff(want, got, cmpopts.EquateEmpty()); d != "" {
 				t.Errorf("the answers differ (-small +large):\n%s", d)
