@@ -72,7 +72,7 @@ func TestAStopRollsACommandBackAndTheNextStartDoesIt(t *testing.T) {
 	<-at
 	go func() {
 		<-r.halt // the stop has begun
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(500 * time.Millisecond)
 		close(stopped)
 	}()
 	r.Stop()
