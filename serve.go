@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -105,7 +106,7 @@ func listen(cfg config.Config) (net.Listener, error) {
 func (a *app) pages() (*handlers.Server, error) {
 	d := handlers.Deps{Store: a.store, Hub: a.hub, Connectors: a.list, Dial: a.guard.Dial, Settings: a.settings, Lend: a.turns.Lend,
 		Ready: a.ready, Log: a.log, Metrics: a.metrics,
-		Config: handlers.Config{Dev: a.cfg.Dev, Places: a.places(), MetricsToken: a.cfg.MetricsToken, MaxUpload: a.cfg.MaxUpload}}
+		Config: handlers.Config{Dev: a.cfg.Dev, Secure: strings.HasPrefix(a.cfg.Base(), "https:"), Places: a.places(), MetricsToken: a.cfg.MetricsToken, MaxUpload: a.cfg.MaxUpload}}
 	if a.local != nil || a.cfg.SampleDatabaseURL != "" {
 		d.Sample = a.sampleConnection
 	}

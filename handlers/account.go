@@ -81,7 +81,7 @@ func (s *Server) renamePerson(c echo.Context) error {
 	if err := s.store.RenamePerson(ctxOf(c), actor(c), c.FormValue("name")); err != nil {
 		return s.answerAccount(c, views.AccountView{}, err)
 	}
-	leaveNotice(c, views.Notice{Kind: "ok", Text: "Saved."})
+	s.leaveNotice(c, views.Notice{Kind: "ok", Text: "Saved."})
 	return see(c, "/account")
 }
 
@@ -111,11 +111,12 @@ func (s *Server) changePassword(c echo.Context) error {
 	if err := s.store.ChangePassword(ctx, by, s.signIn.Passwords.Hash(password)); err != nil {
 		return err
 	}
+	s.tellPasswordChanged(c, by)
 	s.signIn.Limits.Forget(ctx, signInOfPair, by.Person)
 	if err := s.startSession(c, by.Person, by.Org, "new password"); err != nil {
 		return err
 	}
-	leaveNotice(c, views.Notice{Kind: "ok", Text: "Your new password is kept, and you are signed out everywhere else."})
+	s.leaveNotice(c, views.Notice{Kind: "ok", Text: "Your new password is kept, and you are signed out everywhere else."})
 	return see(c, "/account")
 }
 
@@ -124,7 +125,7 @@ func (s *Server) endSession(c echo.Context) error {
 	if err := s.store.EndSession(ctxOf(c), actor(c), c.Param("session")); err != nil {
 		return err
 	}
-	leaveNotice(c, views.Notice{Kind: "ok", Text: "That browser is signed out."})
+	s.leaveNotice(c, views.Notice{Kind: "ok", Text: "That browser is signed out."})
 	return see(c, "/account")
 }
 
@@ -134,7 +135,7 @@ func (s *Server) endSessions(c echo.Context) error {
 		return err
 	}
 	c.SetCookie(s.signIn.Cookie.Ended())
-	leaveNotice(c, views.Notice{Kind: "ok", Text: "You are signed out everywhere."})
+	s.leaveNotice(c, views.Notice{Kind: "ok", Text: "You are signed out everywhere."})
 	return see(c, "/sign-in")
 }
 

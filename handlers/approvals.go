@@ -56,7 +56,7 @@ func (s *Server) toPlan(c echo.Context, err error, done string) error {
 	if err != nil {
 		return err
 	}
-	leaveNotice(c, views.Notice{Kind: "ok", Text: done})
+	s.leaveNotice(c, views.Notice{Kind: "ok", Text: done})
 	return see(c, planAddress(c.Param("snapshot"), c.Param("plan")))
 }
 
@@ -105,7 +105,7 @@ func (s *Server) changeSettings(c echo.Context) error {
 	if _, err := s.store.ChangeOrganization(ctxOf(c), actor(c), store.OrganizationChange{SecondPerson: &second}); err != nil {
 		return err
 	}
-	leaveNotice(c, views.Notice{Kind: "ok", Text: "Saved."})
+	s.leaveNotice(c, views.Notice{Kind: "ok", Text: "Saved."})
 	return see(c, "/settings")
 }
 

@@ -114,7 +114,7 @@ func (s *Server) leave(c echo.Context) error {
 			return core.Wrap(err, core.Unavailable, "You are signed out here, but the sign-in service did not answer. Sign out there too.")
 		}
 	}
-	c.SetCookie(&http.Cookie{Name: "__session", Path: "/", MaxAge: -1, Secure: c.IsTLS(), SameSite: http.SameSiteLaxMode})
+	c.SetCookie(&http.Cookie{Name: "__session", Path: "/", MaxAge: -1, Secure: s.config.Secure, SameSite: http.SameSiteLaxMode})
 	return see(c, "/sign-in")
 }
 

@@ -92,7 +92,7 @@ func (s *Server) createConnection(c echo.Context) error {
 		return s.answerForm(c, "Connect "+k.Info().Name, f, err)
 	}
 	s.mark(c.Request().Context(), actor(c), con.ID, nil, false)
-	leaveNotice(c, views.Notice{Kind: "ok", Text: "Connected. Now choose what to copy."})
+	s.leaveNotice(c, views.Notice{Kind: "ok", Text: "Connected. Now choose what to copy."})
 	return see(c, "/snapshots/new?connection="+con.ID)
 }
 
@@ -337,7 +337,7 @@ func (s *Server) updateConnection(c echo.Context) error {
 		return s.answerForm(c, "Change "+con.Name, f, err)
 	}
 	s.mark(ctx, by, con.ID, nil, false)
-	leaveNotice(c, views.Notice{Kind: "ok", Text: "Saved. The service let us in with the new settings."})
+	s.leaveNotice(c, views.Notice{Kind: "ok", Text: "Saved. The service let us in with the new settings."})
 	return see(c, "/connections/"+con.ID)
 }
 
@@ -368,6 +368,6 @@ func (s *Server) deleteConnection(c echo.Context) error {
 	if err := s.store.DeleteConnection(c.Request().Context(), actor(c), c.Param("connection")); err != nil {
 		return err
 	}
-	leaveNotice(c, views.Notice{Kind: "ok", Text: "The connection and its credentials are gone."})
+	s.leaveNotice(c, views.Notice{Kind: "ok", Text: "The connection and its credentials are gone."})
 	return see(c, "/connections")
 }

@@ -67,7 +67,7 @@ func (s *Server) undoBatch(c echo.Context) error {
 		return err
 	}
 	return s.doPage(c, store.Bulk{Kind: "undo", Batch: id}, func(res store.BulkResult) string {
-		leaveNotice(c, undoNotice(res.BatchResult))
+		s.leaveNotice(c, undoNotice(res.BatchResult))
 		return "/snapshots/" + c.Param("snapshot") + "/history"
 	})
 }

@@ -66,7 +66,7 @@ func (s *Server) inviteMember(c echo.Context) error {
 	}
 	s.signIn.Mail(mail.Message{To: i.Email, Subject: by.Name + " invites you to " + i.OrgName + " on Scratchpaper",
 		Text: by.Name + " invites you to " + i.OrgName + " as " + i.Role.String() + ". Join here within seven days:\n\n" + link + "\n"})
-	leaveNotice(c, views.Notice{Kind: "ok", Text: "An invitation is on its way to " + i.Email + "."})
+	s.leaveNotice(c, views.Notice{Kind: "ok", Text: "An invitation is on its way to " + i.Email + "."})
 	return see(c, "/members")
 }
 
@@ -74,7 +74,7 @@ func (s *Server) withdrawInvitation(c echo.Context) error {
 	if err := s.store.WithdrawInvitation(ctxOf(c), actor(c), c.Param("invitation")); err != nil {
 		return err
 	}
-	leaveNotice(c, views.Notice{Kind: "ok", Text: "The invitation is withdrawn; its link opens nothing any more."})
+	s.leaveNotice(c, views.Notice{Kind: "ok", Text: "The invitation is withdrawn; its link opens nothing any more."})
 	return see(c, "/members")
 }
 
@@ -85,7 +85,7 @@ func (s *Server) changeRole(c echo.Context) error {
 	if err := s.store.ChangeRole(ctxOf(c), actor(c), c.Param("member"), core.RoleNamed(c.FormValue("role"))); err != nil {
 		return s.refusedMember(c, err)
 	}
-	leaveNotice(c, views.Notice{Kind: "ok", Text: "The role is changed. It holds at once, in what is open too."})
+	s.leaveNotice(c, views.Notice{Kind: "ok", Text: "The role is changed. It holds at once, in what is open too."})
 	return see(c, "/members")
 }
 
@@ -105,7 +105,7 @@ func (s *Server) removeMember(c echo.Context) error {
 	if c.Param("member") == by.Person {
 		return see(c, "/")
 	}
-	leaveNotice(c, views.Notice{Kind: "ok", Text: "They are no member any more. What they did stays in the history."})
+	s.leaveNotice(c, views.Notice{Kind: "ok", Text: "They are no member any more. What they did stays in the history."})
 	return see(c, "/members")
 }
 
@@ -126,7 +126,7 @@ func (s *Server) renameOrganization(c echo.Context) error {
 	if err := s.store.RenameOrganization(ctxOf(c), actor(c), c.FormValue("name")); err != nil {
 		return s.answerMembers(c, views.MembersView{}, err)
 	}
-	leaveNotice(c, views.Notice{Kind: "ok", Text: "Saved."})
+	s.leaveNotice(c, views.Notice{Kind: "ok", Text: "Saved."})
 	return see(c, "/members")
 }
 
@@ -145,6 +145,6 @@ func (s *Server) createOrganization(c echo.Context) error {
 			return err
 		}
 	}
-	leaveNotice(c, views.Notice{Kind: "ok", Text: "The organization is made, and you are in it. Invite the others."})
+	s.leaveNotice(c, views.Notice{Kind: "ok", Text: "The organization is made, and you are in it. Invite the others."})
 	return see(c, "/")
 }

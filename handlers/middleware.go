@@ -24,6 +24,9 @@ import (
 const contentPolicy = "default-src 'self'; img-src 'self' https: data:; style-src 'self'; script-src 'self'; connect-src 'self'; " +
 	"object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
+// transportPolicy lets browsers ask by https only, for a year. It says nothing of subdomains, which may be others' and without TLS.
+const transportPolicy = "max-age=31536000"
+
 // logged gives each request an id, answers its errors and panics, and writes one line when it is over.
 func (s *Server) logged(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
@@ -76,8 +79,8 @@ func (s *Server) countRequest(c echo.Context, took time.Duration) {
 func (s *Server) logRequest(c echo.Context, err error, took time.Duration) {
 	level := slog.LevelDebug
 	status := c.Response().Status
-	if c.Request().Method != http.MethodGet {
-		level = slog.LevelInfo
+	if c.Request().Method != http.MethodGet || slices.Contains([]core.Code{core.Unauthorized, core.Forbidden, core.TooMany}, core.CodeOf(err)) {
+		level = slog.LevelInfo // whoever is refused is looked for there
 	}
 	if status >= 500 {
 		level = slog.LevelError
@@ -100,6 +103,12 @@ func (s *Server) protected(next echo.HandlerFunc) echo.HandlerFunc {
 	crossOrigin := http.NewCrossOriginProtection()
 	return func(c echo.Context) error {
 		setHeaders(c.Response().Header(), s.policyOf(c))
+		if s.config.Secure {
+			c.Response().Header().Set("Strict-Transport-Security", transportPolicy)
+		}
+		if strings.HasPrefix(c.Request().URL.Path, "/api/") {
+			c.Response().Before(func() { neverAPage(c.Response().Header()) })
+		}
 		if !s.knowsHost(c.Request().Host) {
 			return core.Errorf(core.Forbidden, "This app does not answer under the name %q.", c.Request().Host)
 		}
@@ -110,6 +119,13 @@ func (s *Server) protected(next echo.HandlerFunc) echo.HandlerFunc {
 			c.Request().Body = http.MaxBytesReader(c.Response(), c.Request().Body, maxBody)
 		}
 		return next(c)
+	}
+}
+
+// neverAPage makes a file of a JSON document that a browser is led to (ASVS 14.4.2). A refusal stays one that can be read there.
+func neverAPage(h http.Header) {
+	if strings.HasPrefix(h.Get(echo.HeaderContentType), echo.MIMEApplicationJSON) {
+		h.Set(echo.HeaderContentDisposition, `attachment; filename="api.json"`)
 	}
 }
 

@@ -13,28 +13,31 @@ import (
 const noticeCookie = "notice"
 
 // leaveNotice puts a sentence on top of the next page: what has just been done.
-func leaveNotice(c echo.Context, n views.Notice) {
+func (s *Server) leaveNotice(c echo.Context, n views.Notice) {
 	raw, err := json.Marshal(n)
 	if err != nil || len(raw) > 2000 {
 		return
 	}
 	c.SetCookie(&http.Cookie{
 		Name: noticeCookie, Value: base64.RawURLEncoding.EncodeToString(raw), Path: "/", MaxAge: 30,
-		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: c.IsTLS(),
+		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: s.config.Secure,
 	})
 }
 
-// takeNotice gives the sentence once. It comes from the browser and is shown as text only.
-func takeNotice(c echo.Context) *views.Notice {
+// takeNotice gives the sentence once. It comes from the browser and is shown as text only; a link in it stays here.
+func (s *Server) takeNotice(c echo.Context) *views.Notice {
 	cookie, err := c.Cookie(noticeCookie)
 	if err != nil {
 		return nil
 	}
-	c.SetCookie(&http.Cookie{Name: noticeCookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: c.IsTLS()})
+	c.SetCookie(&http.Cookie{Name: noticeCookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: s.config.Secure})
 	raw, err := base64.RawURLEncoding.DecodeString(cookie.Value)
 	var n views.Notice
 	if err != nil || json.Unmarshal(raw, &n) != nil || n.Text == "" {
 		return nil
+	}
+	if !ownAddress(n.Link.Address) {
+		n.Link = views.Link{}
 	}
 	return &n
 }

@@ -143,7 +143,7 @@ func (s *Server) revertPlan(c echo.Context) error {
 		if n := int64(len(res.Left)) + res.MoreLeft; n > 0 {
 			words += " " + views.Counted(n, "cell was", "cells were") + " left alone, as changed here since or not known to have arrived."
 		}
-		leaveNotice(c, views.Notice{Kind: "info", Text: words})
+		s.leaveNotice(c, views.Notice{Kind: "info", Text: words})
 		return planAddress(res.Plan.Snapshot, res.Plan.ID)
 	})
 }

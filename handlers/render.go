@@ -72,7 +72,7 @@ func (s *Server) page(c echo.Context, title, nav string) (views.Page, error) {
 		return p, err
 	}
 	p.Jobs = jobsNow(open)
-	p.Notice = takeNotice(c)
+	p.Notice = s.takeNotice(c)
 	return p, s.accountPart(c, &p)
 }
 

@@ -69,7 +69,7 @@ func (s *Server) applySchema(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	leaveNotice(c, views.Notice{Kind: "ok", Text: schemaTaken(res)})
+	s.leaveNotice(c, views.Notice{Kind: "ok", Text: schemaTaken(res)})
 	if res.Job != nil {
 		return see(c, "/jobs/"+res.Job.ID)
 	}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"sync"
 
 	"github.com/labstack/echo/v4"
@@ -30,6 +31,7 @@ type Config struct {
 	Hosts     []string // host names, without port, that requests may name beside loopback ones
 	Version   string   // of the program, as shown
 	Dev       bool     // the gallery of components is served, and pages load anew when the program does
+	Secure    bool     // people open the app by https, and by nothing else
 	MaxUpload int64    // bytes of one uploaded file; 0 is 4 GB
 	// MetricsToken opens the metrics; without one they are for this machine only.
 	MetricsToken string
@@ -186,6 +188,9 @@ func (a *assets) base() string { return "/static/" + a.version }
 
 // serve answers GET /static/<version>/<path>. Another version gets today's files, which it may not keep.
 func (a *assets) serve(c echo.Context) error {
+	if name := c.Param("*"); name == "" || strings.HasSuffix(name, "/") {
+		return core.Errorf(core.NotFound, "There is nothing at this address.") // the file server would list the folder
+	}
 	h := c.Response().Header()
 	if c.Param("version") == a.version {
 		h.Set("Cache-Control", "public, max-age=31536000, immutable")

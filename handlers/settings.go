@@ -40,7 +40,7 @@ func (s *Server) setTheme(c echo.Context) error {
 	if err := form(c); err != nil {
 		return err
 	}
-	cookie := &http.Cookie{Name: "theme", Value: c.FormValue("theme"), Path: "/", MaxAge: themeYears, SameSite: http.SameSiteLaxMode, Secure: c.IsTLS()}
+	cookie := &http.Cookie{Name: "theme", Value: c.FormValue("theme"), Path: "/", MaxAge: themeYears, SameSite: http.SameSiteLaxMode, Secure: s.config.Secure}
 	switch cookie.Value {
 	case "light", "dark":
 	case "system":

@@ -67,7 +67,7 @@ func (s *Server) revokeShare(c echo.Context) error {
 	if err := s.store.RevokeShare(ctxOf(c), actor(c), c.Param("snapshot"), c.Param("share")); err != nil {
 		return err
 	}
-	leaveNotice(c, views.Notice{Kind: "ok", Text: "The link is revoked. Nobody sees anything by it any more."})
+	s.leaveNotice(c, views.Notice{Kind: "ok", Text: "The link is revoked. Nobody sees anything by it any more."})
 	return see(c, "/snapshots/"+c.Param("snapshot")+"/settings")
 }
 

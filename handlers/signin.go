@@ -31,7 +31,7 @@ type SignIn struct {
 var (
 	signInOfAddress = auth.Limit{Name: "sign-in address", Tries: 100, Within: 10 * time.Minute, Words: "There were too many attempts to sign in from this address."}
 	signInOfPair    = auth.Limit{Name: "sign-in pair", Tries: 10, Within: 15 * time.Minute, Words: "There were too many attempts to sign in with this e-mail address."}
-	signInOfPerson  = auth.Limit{Name: "sign-in person", Tries: 50, Within: 15 * time.Minute, Words: "There were too many attempts to sign in with this e-mail address."}
+	signInOfPerson  = auth.Limit{Name: "sign-in person", Tries: 20, Within: 15 * time.Minute, Words: "There were too many attempts to sign in with this e-mail address."}
 	codesOfAddress  = auth.Limit{Name: "codes", Tries: 50, Within: 10 * time.Minute, Words: "There were too many attempts from this address."}
 	mailToPerson    = auth.Limit{Name: "mail person", Tries: 5, Within: time.Hour, Words: "There were too many requests for this e-mail address."}
 	mailOfAddress   = auth.Limit{Name: "mail address", Tries: 30, Within: time.Hour, Words: "There were too many requests from this address."}
@@ -146,7 +146,7 @@ func (s *Server) showSignIn(c echo.Context) error {
 		return err
 	}
 	f := s.signInForm(c.QueryParam("back"), "")
-	f.Notice = takeNotice(c)
+	f.Notice = s.takeNotice(c)
 	if _, err := c.Cookie(signedOutCookie); err == nil && f.Notice == nil {
 		f.Notice = &views.Notice{Kind: "ok", Text: "You have signed out."}
 		if p := s.signIn.OIDC; p != nil && p.EndAddress() != "" {
@@ -179,10 +179,27 @@ func (s *Server) enter(c echo.Context) error {
 	if err != nil {
 		return s.door(c, s.signInForm(back, email), err)
 	}
+	if auth.Common(c.FormValue("password")) {
+		return s.askForAnother(c, a)
+	}
 	if err := s.startSession(c, a.Person, "", "password"); err != nil {
 		return s.door(c, s.signInForm(back, email), err)
 	}
 	return see(c, back)
+}
+
+// askForAnother lets nobody in by a password that whoever guesses tries first, as one from before they were refused may be: its person
+// chooses another, and is in.
+func (s *Server) askForAnother(c echo.Context, a store.Account) error {
+	secret, hash := auth.NewSecret("")
+	by := core.System("")
+	by.Name = a.Name
+	if _, err := s.store.ResetCode(ctxOf(c), by, a.Person, hash); err != nil {
+		return err
+	}
+	f := resetForm(secret)
+	f.Notice = &views.Notice{Kind: "warn", Text: "Your password is in lists of stolen passwords, which are tried first. Choose another one to go on."}
+	return s.door(c, f, nil)
 }
 
 // authenticated gives the account of an address when the password is its. Codes: Invalid, TooMany.
@@ -325,6 +342,23 @@ func (s *Server) mailReset(ctx context.Context, email string) error {
 	return nil
 }
 
+// tellPasswordChanged writes to a person, where the app sends mail, that somebody has changed their password: it may not have been them.
+func (s *Server) tellPasswordChanged(c echo.Context, of core.Actor) {
+	if s.signIn.Mail == nil {
+		return
+	}
+	address := c.RealIP()
+	s.behind(ctxOf(c), func(ctx context.Context) error {
+		a, err := s.store.OwnAccount(ctx, of)
+		if err != nil || a.Email == "" {
+			return err
+		}
+		s.signIn.Mail(mail.Message{To: a.Email, Subject: "Your password for Scratchpaper was changed", Text: "Your password was changed just now, from the address " + address +
+			", and you are signed out everywhere else.\n\nIf it was not you, choose another one at once, here:\n\n" + s.signIn.Base + "/forgot\n"})
+		return nil
+	})
+}
+
 func (s *Server) showReset(c echo.Context) error { return s.door(c, resetForm(""), nil) }
 
 func resetForm(code string) views.DoorForm {
@@ -348,10 +382,11 @@ func (s *Server) resetPassword(c echo.Context) error {
 	if err != nil {
 		return s.door(c, resetForm(code), err)
 	}
+	s.tellPasswordChanged(c, core.Actor{Person: person})
 	if err := s.startSession(c, person, "", "new password"); err != nil {
 		return err
 	}
-	leaveNotice(c, views.Notice{Kind: "ok", Text: "Your new password is kept, and you are signed out everywhere else."})
+	s.leaveNotice(c, views.Notice{Kind: "ok", Text: "Your new password is kept, and you are signed out everywhere else."})
 	return see(c, "/")
 }
 
@@ -361,7 +396,7 @@ func (s *Server) showSetUp(c echo.Context) error {
 		return err
 	}
 	if any {
-		leaveNotice(c, views.Notice{Kind: "info", Text: "This app has been set up already. Sign in, or ask an admin for an invitation."})
+		s.leaveNotice(c, views.Notice{Kind: "info", Text: "This app has been set up already. Sign in, or ask an admin for an invitation."})
 		return c.Redirect(http.StatusSeeOther, "/sign-in")
 	}
 	return s.door(c, setUpForm("", store.FirstAccount{}), nil)

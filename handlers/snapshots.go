@@ -335,6 +335,6 @@ func (s *Server) deleteSnapshot(c echo.Context) error {
 	if err := s.store.DeleteSnapshot(c.Request().Context(), actor(c), c.Param("snapshot")); err != nil {
 		return err
 	}
-	leaveNotice(c, views.Notice{Kind: "ok", Text: "The snapshot is gone. Nothing happened at the service."})
+	s.leaveNotice(c, views.Notice{Kind: "ok", Text: "The snapshot is gone. Nothing happened at the service."})
 	return see(c, "/")
 }

@@ -13,10 +13,15 @@ import (
 func Starting(sentence func() string) http.Handler {
 	a := newAssets(nil)
 	e := echo.New()
+	e.Use(func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			setHeaders(c.Response().Header(), contentPolicy)
+			return next(c)
+		}
+	})
 	e.GET("/static/:version/*", a.serve)
 	e.GET("/healthz", func(c echo.Context) error { return c.String(http.StatusOK, "ok\n") })
 	e.Any("/*", func(c echo.Context) error {
-		setHeaders(c.Response().Header(), contentPolicy)
 		c.Response().Header().Set("Retry-After", "2")
 		if !wantsPage(c) {
 			return problem(c, core.Errorf(core.Unavailable, "%s", sentence()))

@@ -118,7 +118,7 @@ func (s *Server) revokeToken(c echo.Context) error {
 	if err := s.store.RevokeToken(ctxOf(c), actor(c), c.Param("token")); err != nil {
 		return err
 	}
-	leaveNotice(c, views.Notice{Kind: "ok", Text: "The token is revoked. Nothing gets in by it any more."})
+	s.leaveNotice(c, views.Notice{Kind: "ok", Text: "The token is revoked. Nothing gets in by it any more."})
 	return see(c, "/tokens")
 }
 

@@ -35,9 +35,11 @@ func NewPasswords(memory, rounds uint32) *Passwords {
 const (
 	saltSize = 16
 	keySize  = 32
-	// minPassword and maxPassword are in characters (ASVS 2.1.1, 2.1.2).
+	// minPassword and maxPassword are in characters (ASVS 2.1.1, 2.1.2); of several spaces together one counts.
 	minPassword = 12
 	maxPassword = 128
+	// guessable is how many characters beside a word that everybody knows are too few.
+	guessable = 8
 )
 
 // Hash gives what is kept of a password: "$argon2id$v=19$m=…,t=…,p=1$salt$key".
@@ -86,9 +88,10 @@ func (p *Passwords) Fits(hash, password string) (fits, stale bool) {
 
 // CheckNewPassword refuses a password that is too short or easily guessed. about are words that others know of the person. Codes: Invalid.
 func CheckNewPassword(password string, about ...string) error {
-	n := utf8.RuneCountInString(norm.NFC.String(password))
+	whole := norm.NFC.String(password)
+	n := utf8.RuneCountInString(whole)
 	switch {
-	case n < minPassword:
+	case n-spare(whole) < minPassword:
 		return core.FieldErrorf("/password", "A password has at least %d characters. A few words that belong together only for you are good.", minPassword)
 	case n > maxPassword:
 		return core.FieldErrorf("/password", "A password has at most %d characters.", maxPassword)
@@ -96,9 +99,12 @@ func CheckNewPassword(password string, about ...string) error {
 	low := strings.ToLower(password)
 	for _, word := range append(about, "scratchpaper", "password", "passwort", "qwertyuiop", "qwerty123", "letmein", "iloveyou", "123456789", "abcdefgh", "changeme", "administrator") {
 		word = strings.ToLower(strings.TrimSpace(word))
-		if len(word) >= 4 && strings.Contains(low, word) && utf8.RuneCountInString(strings.ReplaceAll(low, word, "")) < 8 {
+		if len(word) >= 4 && strings.Contains(low, word) && utf8.RuneCountInString(strings.ReplaceAll(low, word, "")) < guessable {
 			return core.FieldErrorf("/password", "This password is easily guessed: little is left of it without “%s”.", word)
 		}
+	}
+	if Common(whole) {
+		return core.FieldErrorf("/password", "This password is easily guessed: it, or most of it, is in lists of stolen passwords that are tried first.")
 	}
 	different := map[rune]bool{}
 	for _, r := range low {
@@ -108,4 +114,16 @@ func CheckNewPassword(password string, about ...string) error {
 		return core.FieldErrorf("/password", "This password is easily guessed: it has only %d different characters.", len(different))
 	}
 	return nil
+}
+
+// spare counts the spaces that follow another.
+func spare(password string) int {
+	n, before := 0, rune(0)
+	for _, r := range password {
+		if r == ' ' && before == ' ' {
+			n++
+		}
+		before = r
+	}
+	return n
 }

@@ -77,6 +77,9 @@ func TestPasswordsThatAreGuessedAreRefused(t *testing.T) {
 	for password, good := range map[string]bool{
 		"four wooden kettles": true, "größere Kessel kochen": true, "elevenchars": false, "aaaaaaaaaaaaaaaa": false, "abababababab": false, "password1234": false,
 		"ana@example.org1": false, "scratchpaper 1": false, strings.Repeat("long words ", 20): false,
+		// common ones, as they are and with something around or between
+		"qwerty123456": false, "QWERTY123456": false, "1qaz2wsx3edc": false, "dragon1234567": false, "2026!dragon!!": false, "dragondragon": false, "final fantasy": false,
+		"dragon of the 7 kettles": true, "x7$Kq!99vRt2": true, "😀 kettles are blue 😀": true, "a     b     c": false, strings.Repeat("x1Yq ", 25) + "zzz": true, strings.Repeat("x1Yq ", 25) + "zzzz": false,
 	} {
 		if err := CheckNewPassword(password, "Ana Bo", "ana@example.org"); (err == nil) != good || err != nil && core.CodeOf(err) != core.Invalid {
 			t.Errorf("%q gives %v", password, err)
