@@ -17,6 +17,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/redis/go-redis/v9"
 
 	"scratchpaper/connectors"
@@ -205,16 +206,42 @@ func (a *app) refuse(host string, port int) {
 	}
 }
 
-// openBox opens the key of the credentials; sealed says that there is something already that it has to open.
-func (a *app) openBox(sealed bool) (*secrets.Box, error) {
-	if a.cfg.SecretsKey != "" {
+// openBox opens the operator's key; sealed says that there is something already that it has to open.
+func (a *app) openBox(ctx context.Context, sealed bool) (*secrets.Box, error) {
+	box, err := a.operatorsKey(ctx, sealed)
+	if err != nil || a.cfg.SecretsKeyBefore == "" {
+		return box, err
+	}
+	before, err := keyBefore(ctx, a.cfg.SecretsKeyBefore)
+	if err != nil {
+		return nil, err
+	}
+	return box.Before(before), nil
+}
+
+func (a *app) operatorsKey(ctx context.Context, sealed bool) (*secrets.Box, error) {
+	switch {
+	case a.cfg.SecretsKey != "":
 		return secrets.FromText(a.cfg.SecretsKey)
+	case a.cfg.SecretsKeyKMS != "":
+		return secrets.FromKMS(ctx, a.cfg.SecretsKeyKMS)
 	}
 	path, err := a.keyPath()
 	if err != nil {
 		return nil, err
 	}
-	return secrets.Open(path, sealed)
+	return secrets.Open(path, sealed && a.cfg.SecretsKeyBefore == "")
+}
+
+// keyBefore opens the key that another takes the place of: the key itself, a file's path, or an address.
+func keyBefore(ctx context.Context, key string) (*secrets.Box, error) {
+	switch {
+	case filepath.IsAbs(key):
+		return secrets.Open(key, true)
+	case secrets.IsAddress(key):
+		return secrets.FromKMS(ctx, key)
+	}
+	return secrets.FromText(key)
 }
 
 // keyPath is where the key of the credentials is.
@@ -232,21 +259,31 @@ func (a *app) keyPath() (string, error) {
 	return filepath.Join(dir, "secrets-key.json"), nil
 }
 
+// openKeys gives the operator's key and what seals credentials with the keys that it opens.
+func (a *app) openKeys(ctx context.Context, pool *pgxpool.Pool) (*secrets.Box, *secrets.Ring, error) {
+	sealed, err := store.AnySecrets(ctx, pool)
+	if err != nil {
+		return nil, nil, err
+	}
+	box, err := a.openBox(ctx, sealed)
+	if err != nil {
+		return nil, nil, err
+	}
+	keys, err := store.OpenKeys(ctx, pool, box)
+	if err != nil {
+		return nil, nil, err
+	}
+	return box, keys, store.CheckKey(ctx, pool, keys)
+}
+
 func (a *app) openStore(ctx context.Context, databaseURL string) error {
 	pool, err := store.Connect(ctx, databaseURL, a.cfg.DatabaseConnections, nil)
 	if err != nil {
 		return err
 	}
 	a.later(pool.Close)
-	sealed, err := store.AnySecrets(ctx, pool)
+	_, keys, err := a.openKeys(ctx, pool)
 	if err != nil {
-		return err
-	}
-	box, err := a.openBox(sealed)
-	if err != nil {
-		return err
-	}
-	if err := store.CheckKey(ctx, pool, box); err != nil {
 		return err
 	}
 	if err := a.openRedis(ctx); err != nil {
@@ -258,7 +295,7 @@ func (a *app) openStore(ctx context.Context, databaseURL string) error {
 	}
 	a.turns = turns.New(a.redis, a.log)
 	a.hub = events.New(a.redis, a.log, events.Version(version))
-	options := store.Options{Pool: pool, Notifier: a.hub, Sealer: box, Log: a.log, Fault: a.fault, BulkCells: a.cfg.BulkCells,
+	options := store.Options{Pool: pool, Notifier: a.hub, Sealer: keys, Log: a.log, Fault: a.fault, BulkCells: a.cfg.BulkCells,
 		Sessions: a.redis, SessionIdle: a.cfg.SessionIdle, AuditKept: a.cfg.AuditKept, Limits: store.Limits{Jobs: a.cfg.MaxJobs, Records: a.cfg.MaxRecords}}
 	if a.cfg.RedisURL != "" {
 		options.Redis = a.redis

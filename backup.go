@@ -102,12 +102,12 @@ func restore(ctx context.Context, cfg config.Config, log *slog.Logger, args []st
 	if err != nil {
 		return err
 	}
-	box, err := a.boxFor(about, *without)
+	box, err := a.boxFor(ctx, about, *without)
 	if err != nil {
 		return err
 	}
 	began := time.Now()
-	done, err := restoreInto(ctx, databaseURL, about, file, store.RestoreOptions{Organization: *organization, WithoutCredentials: *without, Box: box}, log)
+	done, err := restoreInto(ctx, databaseURL, about, file, box, store.RestoreOptions{Organization: *organization, WithoutCredentials: *without}, log)
 	if err != nil {
 		return err
 	}
@@ -150,9 +150,9 @@ func openBackup(path string) (*os.File, store.BackupHeader, error) {
 }
 
 // boxFor opens the key of the credentials. One that is missing is not made anew for a backup that needs the old one.
-func (a *app) boxFor(about store.BackupHeader, without bool) (*secrets.Box, error) {
-	if a.cfg.SecretsKey != "" {
-		return a.openBox(true)
+func (a *app) boxFor(ctx context.Context, about store.BackupHeader, without bool) (*secrets.Box, error) {
+	if a.cfg.SecretsKey != "" || a.cfg.SecretsKeyKMS != "" {
+		return a.openBox(ctx, true)
 	}
 	path, err := a.keyPath()
 	if err != nil {
@@ -162,11 +162,11 @@ func (a *app) boxFor(about store.BackupHeader, without bool) (*secrets.Box, erro
 		return nil, core.Errorf(core.Unavailable, "The key of the credentials is missing: %s. The backup has %d credentials that only the key of the old machine opens. Nothing was restored. Put that key file there (or name it in SECRETS_KEY_FILE), or restore with -without-credentials and type them anew.",
 			path, about.Sealed)
 	}
-	return secrets.Open(path, false)
+	return a.openBox(ctx, false)
 }
 
 // restoreInto makes the database what the backup needs, brings it in, and brings that up to date.
-func restoreInto(ctx context.Context, databaseURL string, about store.BackupHeader, file io.Reader, o store.RestoreOptions, log *slog.Logger) (done store.Restored, err error) {
+func restoreInto(ctx context.Context, databaseURL string, about store.BackupHeader, file io.Reader, box *secrets.Box, o store.RestoreOptions, log *slog.Logger) (done store.Restored, err error) {
 	versions, err := migrations.Versions()
 	if err == nil && about.Database > versions[len(versions)-1] {
 		err = core.Errorf(core.Conflict, "This backup was made by a newer version of the app. Restore it with that one.")
@@ -197,6 +197,7 @@ func restoreInto(ctx context.Context, databaseURL string, about store.BackupHead
 	if err != nil {
 		return done, err
 	}
+	o.Box, o.Opens = store.RestoreKeys(pool, box, about), box.Opens
 	if done, err = store.Restore(ctx, pool, file, o); err != nil {
 		return done, err
 	}

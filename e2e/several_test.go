@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,6 +25,7 @@ import (
 type hosted struct {
 	*testing.T
 	fleet    *program.Fleet
+	database string // the app's own
 	ana      *program.Person
 	service  *pgxpool.Pool
 	snapshot string // its address
@@ -37,8 +39,8 @@ const howMany = 3000
 // mustHosted starts two serve and two worker processes at the same moment, on a database that nobody has used, and takes a snapshot.
 func mustHosted(t *testing.T) *hosted {
 	t.Helper()
-	h := &hosted{T: t}
-	h.fleet = program.MustFleet(t, testdb.URL(t), 2, 2, "SIGN_IN=passwords", "ALLOWED_ADDRESSES=127.0.0.1", "PASSWORD_MEMORY=64", "PASSWORD_ROUNDS=1",
+	h := &hosted{T: t, database: testdb.URL(t)}
+	h.fleet = program.MustFleet(t, h.database, 2, 2, "SIGN_IN=passwords", "ALLOWED_ADDRESSES=127.0.0.1", "PASSWORD_MEMORY=64", "PASSWORD_ROUNDS=1",
 		"DATABASE_CONNECTIONS=8", "LEASE=4s", "STOP_DELAY=400ms")
 	address := testdb.URL(t)
 	h.service = testdb.Pool(t, address)
@@ -124,6 +126,7 @@ func TestSeveralProcessesAreOneApp(t *testing.T) {
 	t.Run("who signs in at one is known to the other", h.signInsHoldEverywhere)
 	t.Run("an event of one reaches the streams of the other", h.eventsCross)
 	t.Run("killed during edits and a publish", h.killedAtWork)
+	t.Run("the keys of credentials change", h.keysChange)
 	t.Run("replaced one after the other", h.replacedUnderABrowser)
 }
 
@@ -297,6 +300,58 @@ func (h *hosted) killedAtWork(t *testing.T) {
 	if err := h.service.QueryRow(t.Context(), `select count(*) from things where name like 'Renamed %'`).Scan(&renamed); err != nil || renamed != len(changes) {
 		t.Errorf("%d things were published, %v, want %d", renamed, err, len(changes))
 	}
+}
+
+// keysChange rotates the keys of credentials while both processes use them, kills the rotation with -9 at each of its first points, and drops
+// the old keys.
+func (h *hosted) keysChange(t *testing.T) {
+	list := field(h.ana.MustAsk("GET", "/connections", nil, 200), "items").([]any)
+	connection := "/connections/" + text(list[0], "id")
+	uses := func() { // the service is asked with the credentials, by each process in turn
+		t.Helper()
+		for range h.fleet.Serves {
+			h.ana.MustAsk("GET", connection+"/tables", nil, 200)
+		}
+	}
+	killed := func(point string) {
+		t.Helper()
+		if out, err := h.fleet.Run([]string{"FAULT=" + point}, "keys", "rotate"); err == nil || out != "" {
+			t.Fatalf("the rotation was not killed at %s: %s, %v", point, out, err)
+		}
+		uses()
+	}
+	run := func(want string, args ...string) string {
+		t.Helper()
+		out, err := h.fleet.Run(nil, args...)
+		if !strings.Contains(out, want) {
+			t.Fatalf("%v says %q, %v, want %q", args, out, err, want)
+		}
+		return out
+	}
+	killed("keys.made")
+	run("brought to its end", "keys", "rotate")
+	uses()
+	killed("keys.batch:3") // the two columns with the key there is, then the first of them with the new one
+	run("", "keys", "rotate")
+	run("are encrypted with a new key", "keys", "rotate")
+	uses()
+	run("stays: another took its place", "keys", "retire")
+	control := testdb.Pool(t, h.database)
+	if _, err := control.Exec(t.Context(), `update secret_keys set replaced_at = replaced_at - interval '1 hour'`); err != nil {
+		t.Fatal(err)
+	}
+	run("is dropped", "keys", "retire")
+	uses()
+	if out := run("encrypts", "keys", "list"); strings.Contains(out, "reads") {
+		t.Errorf("a key is left: %s", out)
+	}
+	if out, err := h.fleet.Run([]string{"SECRETS_KEY_FILE=" + filepath.Join(t.TempDir(), "other.json")}, "keys", "rotate"); err == nil || !strings.Contains(out, "The key of the credentials is missing") {
+		t.Errorf("without the key it says %q, %v", out, err)
+	}
+	if out, err := h.fleet.Run([]string{"SECRETS_KEY_FILE=", "SECRETS_KEY=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="}, "keys", "rotate"); err == nil || !strings.Contains(out, "another one than this database's") {
+		t.Errorf("with another key it says %q, %v", out, err)
+	}
+	uses()
 }
 
 // replacedUnderABrowser ends every process as an operator would, one after the other, and starts it again, while a person types into the

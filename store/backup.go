@@ -14,6 +14,7 @@ import (
 
 	"scratchpaper/internal/archive"
 	"scratchpaper/internal/core"
+	"scratchpaper/internal/secrets"
 )
 
 // What a backup holds.
@@ -32,6 +33,8 @@ type BackupHeader struct {
 	Snapshot     string    `json:"snapshot,omitempty"`
 	Name         string    `json:"name,omitempty"` // the snapshot's
 	Sealed       int       `json:"sealed"`         // rows with something that only the key of the credentials opens
+	// Keys are those of the database that credentials were sealed with. The operator's key opens them.
+	Keys []secrets.Wrapped `json:"keys,omitempty"`
 }
 
 // backupPart is what one section of a backup is.
@@ -153,8 +156,15 @@ func (b *backup) header(snapshot string, schemas []backedUp) (BackupHeader, erro
 	if err := b.tx.QueryRow(b.ctx, `select coalesce(max(version_id), 0) from goose_db_version where is_applied`).Scan(&h.Database); err != nil {
 		return h, fmt.Errorf("version: %w", err)
 	}
-	for _, s := range sealedColumns {
-		if there, err := hasTable(b.ctx, b.tx, s.table); err != nil || !there {
+	if there, err := hasTable(b.ctx, b.tx, "secret_keys"); err != nil {
+		return h, err
+	} else if there {
+		if h.Keys, err = wrappedKeys(b.ctx, b.tx); err != nil {
+			return h, err
+		}
+	}
+	for _, s := range SealedColumns {
+		if there, err := hasTable(b.ctx, b.tx, s.Table); err != nil || !there {
 			if err != nil {
 				return h, err
 			}
@@ -162,7 +172,7 @@ func (b *backup) header(snapshot string, schemas []backedUp) (BackupHeader, erro
 		}
 		var n int
 		err := b.tx.QueryRow(b.ctx, `/* every organization: the operator makes a backup */
-			select count(*) from `+ident(s.table)+` where `+ident(s.column)+` is not null and ($1 = '' or `+s.ofSnapshot+`)`, snapshot).Scan(&n)
+			select count(*) from `+ident(s.Table)+` where `+ident(s.Column)+` is not null and ($1 = '' or `+s.ofSnapshot+`)`, snapshot).Scan(&n)
 		if err != nil {
 			return h, fmt.Errorf("sealed: %w", err)
 		}

@@ -248,14 +248,6 @@ func (s *Store) MarkConnection(ctx context.Context, by core.Actor, id, words str
 	return nil
 }
 
-// AnySecrets says whether anything sealed is kept, so that a start without the key is refused.
-func AnySecrets(ctx context.Context, q querier) (bool, error) {
-	var any bool
-	err := q.QueryRow(ctx, `/* every organization: the key is the program's, not theirs */
-		select exists (select 1 from connections where secrets is not null)`).Scan(&any)
-	return any, err
-}
-
 // PublishRate gives how many records a second the last publish over a connection wrote; 0 when there was none.
 func (s *Store) PublishRate(ctx context.Context, by core.Actor, connection string) (float64, error) {
 	var rate float64

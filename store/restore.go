@@ -15,23 +15,17 @@ import (
 
 	"scratchpaper/internal/archive"
 	"scratchpaper/internal/core"
+	"scratchpaper/internal/secrets"
 	"scratchpaper/migrations"
 )
-
-// sealedColumns are what only the key of the credentials opens. What is sealed is bound to organization, table and id of its row.
-var sealedColumns = []struct {
-	table, column, org, name string // org and name are expressions
-	ofSnapshot               string // which rows belong to a backup of snapshot $1
-}{
-	{"connections", "secrets", "org_id", "name", "id in (select connection_id from tables where snapshot_id = $1)"},
-	{"signing_keys", "secret", "''", "'the key of agents'' tokens'", "false"},
-}
 
 // RestoreOptions say how a backup is restored.
 type RestoreOptions struct {
 	Organization       string // takes in a backup of one snapshot; "" is the one that it was made of
 	WithoutCredentials bool   // leaves credentials out that the key does not open
 	Box                Sealer
+	// Opens says whether the operator's key opens a key of the backup. Nil: they are not looked at.
+	Opens func(secrets.Wrapped) error
 }
 
 // Restored is what a restore did.
@@ -326,22 +320,22 @@ func (rs *restore) sealed(table, column, org, name string) ([]sealedRow, error) 
 
 // checkSealed opens everything that is sealed. What the key does not open is named, and left out where that is wanted.
 func (rs *restore) checkSealed() error {
-	for _, c := range sealedColumns {
-		if there, err := hasTable(rs.ctx, rs.tx, c.table); err != nil {
+	for _, c := range SealedColumns {
+		if there, err := hasTable(rs.ctx, rs.tx, c.Table); err != nil {
 			return err
 		} else if !there {
 			continue
 		}
-		list, err := rs.sealed(ident("public", c.table), c.column, c.org, c.name)
+		list, err := rs.sealed(ident("public", c.Table), c.Column, c.Org, c.Name)
 		if err != nil {
 			return err
 		}
 		for _, s := range list {
-			if _, err := rs.o.Box.Unseal(s.Sealed, s.Org, c.table, s.ID); err == nil {
+			if _, err := rs.o.Box.Unseal(s.Sealed, s.Org, c.Table, s.ID); err == nil {
 				continue
 			}
 			rs.done.Unreadable = append(rs.done.Unreadable, s.Name)
-			if err := rs.leaveOut(c.table, s.ID); err != nil {
+			if err := rs.leaveOut(c.Table, s.ID); err != nil {
 				return err
 			}
 		}
@@ -349,6 +343,26 @@ func (rs *restore) checkSealed() error {
 	if len(rs.done.Unreadable) > 0 && !rs.o.WithoutCredentials {
 		return core.Errorf(core.Unavailable, "The key of the credentials does not open these: %s. Nothing was restored. Put the key file of the old machine in its place (SECRETS_KEY_FILE, or secrets-key.json in DATA_DIR), or restore with -without-credentials and type them anew.",
 			strings.Join(rs.done.Unreadable, ", "))
+	}
+	return rs.leaveKeysOut()
+}
+
+// leaveKeysOut takes the keys of a backup away that the operator's key does not open: nothing is left that they seal.
+func (rs *restore) leaveKeysOut() error {
+	if there, err := hasTable(rs.ctx, rs.tx, "secret_keys"); err != nil || !there || rs.o.Opens == nil || !rs.h.Everything() {
+		return err
+	}
+	kept, err := wrappedKeys(rs.ctx, rs.tx)
+	if err != nil {
+		return err
+	}
+	for _, w := range kept {
+		if rs.o.Opens(w) == nil {
+			continue
+		}
+		if _, err := rs.tx.Exec(rs.ctx, `delete from secret_keys where id = $1`, w.ID); err != nil {
+			return fmt.Errorf("leave key out: %w", err)
+		}
 	}
 	return nil
 }

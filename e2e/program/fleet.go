@@ -25,6 +25,7 @@ type Fleet struct {
 	Serves, Workers []*Process
 	Proxy           *Proxy
 	Redis           *Redis
+	shared          []string // settings of every process
 	t               testing.TB
 }
 
@@ -34,6 +35,7 @@ func MustFleet(t testing.TB, database string, serves, workers int, env ...string
 	dir := t.TempDir()
 	f := &Fleet{t: t, Redis: MustRedis(t)}
 	shared := append([]string{"DATABASE_URL=" + database, "REDIS_URL=" + f.Redis.URL(), "SECRETS_KEY_FILE=" + filepath.Join(dir, "key.json"), "LOG_FORMAT=json", "LOG_LEVEL=warn"}, env...)
+	f.shared = append(shared, "DATA_DIR="+filepath.Join(dir, "command"))
 	var addresses []string
 	for n := range serves {
 		port := strconv.Itoa(FreePort(t))
@@ -76,6 +78,19 @@ func (f *Fleet) MustStart() {
 		}
 	}
 	f.Proxy.look()
+}
+
+// Run runs another command with the settings of the fleet, and gives what it says.
+func (f *Fleet) Run(env []string, args ...string) (string, error) {
+	path, err := Build()
+	if err != nil {
+		return "", err
+	}
+	cmd := exec.Command(path, args...)
+	cmd.Dir = root()
+	cmd.Env = append(append(os.Environ(), f.shared...), env...)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
 }
 
 // SetUpCode gives the code of the link that makes the first account, of the process that printed one last.

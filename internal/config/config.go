@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -77,6 +78,10 @@ type Config struct {
 	SecretsKeyFile string `env:"SECRETS_KEY_FILE"`
 	// SECRETS_KEY is that key itself, for hosts that hand secrets over in the environment: 32 random bytes in base64. Empty: a file.
 	SecretsKey string `env:"SECRETS_KEY"`
+	// SECRETS_KEY_KMS is the address of that key at AWS KMS: aws-kms://arn:aws:kms:REGION:ACCOUNT:key/ID. Empty: a file.
+	SecretsKeyKMS string `env:"SECRETS_KEY_KMS"`
+	// SECRETS_KEY_BEFORE is the key that SECRETS_KEY, SECRETS_KEY_FILE or SECRETS_KEY_KMS takes the place of: the key, a file's path, or an address.
+	SecretsKeyBefore string `env:"SECRETS_KEY_BEFORE"`
 	// STOP_DELAY is how long a stop goes on answering while /readyz says no, so that a load balancer sends nothing more.
 	StopDelay time.Duration `env:"STOP_DELAY" envDefault:"0s"`
 	// WATCH_ADDRESS is where a worker answers /healthz, /readyz and /metrics: an address and a port. Empty: nowhere.
@@ -224,14 +229,21 @@ func (c Config) Validate() error {
 		return core.Errorf(core.Invalid, "DATA_DIR takes an absolute path.")
 	case c.PostgresBinaries != "" && !filepath.IsAbs(c.PostgresBinaries):
 		return core.Errorf(core.Invalid, "POSTGRES_BINARIES takes an absolute path.")
-	case c.SecretsKey != "" && c.SecretsKeyFile != "":
-		return core.Errorf(core.Invalid, "SECRETS_KEY and SECRETS_KEY_FILE are two ways to give one key: set one of them.")
+	case more(c.SecretsKey, c.SecretsKeyFile, c.SecretsKeyKMS):
+		return core.Errorf(core.Invalid, "SECRETS_KEY, SECRETS_KEY_FILE and SECRETS_KEY_KMS are ways to give one key: set one of them.")
+	case c.SecretsKeyBefore != "" && c.SecretsKeyBefore == cmp.Or(c.SecretsKey, c.SecretsKeyFile, c.SecretsKeyKMS):
+		return core.Errorf(core.Invalid, "SECRETS_KEY_BEFORE is the same key as the one that takes its place. Leave it out where the key is not being changed.")
 	case c.SampleDatabaseURL != "" && c.DatabaseURL == "":
 		return core.Errorf(core.Invalid, "SAMPLE_DATABASE_URL is for use with DATABASE_URL: the built-in database has a sample of its own.")
 	case c.SampleDatabaseURL != "" && sameServer(c.SampleDatabaseURL, c.DatabaseURL):
 		return core.Errorf(core.Invalid, "SAMPLE_DATABASE_URL names the server of the app's own database, which no connection is let to. Give the sample another server.")
 	}
 	return c.validateAccess()
+}
+
+// more says whether more than one of some settings is set.
+func more(settings ...string) bool {
+	return len(slices.DeleteFunc(settings, func(s string) bool { return s == "" })) > 1
 }
 
 // sameServer says whether two addresses of databases lead to one host and port.

@@ -20,8 +20,12 @@ import (
 	"scratchpaper/internal/core"
 )
 
-// Box seals and unseals with the keys of a key file.
-type Box struct{ aead tink.AEAD }
+// Box seals and unseals with the operator's key: of a file, of the environment, or of a key management service.
+type Box struct {
+	aead   tink.AEAD
+	before *Box // the key before this one, while it is being changed; nil where it is not
+	remote bool // each use of it is a request to somewhere else
+}
 
 // Open reads the key file, or makes one of mode 600 where there is none and nothing has been sealed yet: with a new key
 // what was sealed before could never be read again. A key that every user can read, or a group can write, is refused. Codes: Unavailable.
@@ -47,7 +51,7 @@ func Open(path string, sealedBefore bool) (*Box, error) {
 	if err != nil {
 		return nil, core.Wrap(err, core.Unavailable, "The key of the credentials does not fit this program: %s.", path)
 	}
-	return &Box{a}, nil
+	return &Box{aead: a}, nil
 }
 
 // keyBytes is how many bytes a key has that is given as text (AES-256).
@@ -70,7 +74,7 @@ func FromText(text string) (*Box, error) {
 	if err != nil {
 		return nil, wrong(nil)
 	}
-	return &Box{a}, nil
+	return &Box{aead: a}, nil
 }
 
 // keysetOf is the key file of one AES-256-GCM key. Its message of type AesGcmKey has the key in field 3.
@@ -131,12 +135,31 @@ func bound(org, table, id string) []byte {
 	return raw
 }
 
+// Before says which key came before this one: what that sealed is read too. While there is one, and nothing else to seal with, it goes on
+// sealing, so that processes that know only it can read everything.
+func (b *Box) Before(before *Box) *Box {
+	return &Box{aead: b.aead, before: before, remote: b.remote}
+}
+
+// Remote says whether each use of the key is a request to somewhere else, so that little should be sealed with it.
+func (b *Box) Remote() bool { return b.remote }
+
+// Changing says whether the key is being changed: there is one before it.
+func (b *Box) Changing() bool { return b.before != nil }
+
 // Seal encrypts plain for one row.
 func (b *Box) Seal(plain []byte, org, table, id string) ([]byte, error) {
+	if b.before != nil {
+		return b.before.Seal(plain, org, table, id)
+	}
 	return b.aead.Encrypt(plain, bound(org, table, id))
 }
 
 // Unseal decrypts what Seal made for the same row.
 func (b *Box) Unseal(sealed []byte, org, table, id string) ([]byte, error) {
-	return b.aead.Decrypt(sealed, bound(org, table, id))
+	plain, err := b.aead.Decrypt(sealed, bound(org, table, id))
+	if err != nil && b.before != nil {
+		return b.before.Unseal(sealed, org, table, id)
+	}
+	return plain, err
 }
