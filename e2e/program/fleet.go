@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -93,11 +92,13 @@ func (f *Fleet) Run(env []string, args ...string) (string, error) {
 	return string(out), err
 }
 
-// SetUpCode gives the code of the link that makes the first account, of the process that printed one last.
+// SetUpCode gives the code of the link that makes the first account, of a process that has printed one: it does so after it says where it is.
 func (f *Fleet) SetUpCode() string {
-	for _, p := range f.Serves {
-		if found := setUpLink.FindAllStringSubmatch(p.Log(), -1); found != nil {
-			return found[len(found)-1][1]
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) { // asks again until one has
+		for _, p := range f.Serves {
+			if found := setUpLink.FindAllStringSubmatch(p.Log(), -1); found != nil {
+				return found[len(found)-1][1]
+			}
 		}
 	}
 	return ""
@@ -122,10 +123,16 @@ type Process struct {
 	log     bytes.Buffer
 }
 
-// root is the folder of the repository, in which the app has no .env.
+// root is the folder of the repository, in which the app has no .env: tests run below it, also when paths are trimmed from their binary.
 func root() string {
-	_, file, _, _ := runtime.Caller(0)
-	return filepath.Join(filepath.Dir(file), "..", "..")
+	dir, err := os.Getwd()
+	for err == nil && dir != filepath.Dir(dir) {
+		if _, missing := os.Stat(filepath.Join(dir, "main.go")); missing == nil {
+			return dir
+		}
+		dir = filepath.Dir(dir)
+	}
+	return ""
 }
 
 // Start runs the process and waits until it says that it has started.
@@ -175,6 +182,16 @@ func (p *Process) Start() error {
 	case <-time.After(2 * time.Minute):
 		return fmt.Errorf("%s did not start:\n%s", p.Name, p.Log())
 	}
+}
+
+// DataDir is the process's data folder.
+func (p *Process) DataDir() string {
+	for _, e := range p.env {
+		if dir, ok := strings.CutPrefix(e, "DATA_DIR="); ok {
+			return dir
+		}
+	}
+	return ""
 }
 
 // Kill ends the process as a power cut would.

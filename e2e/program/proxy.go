@@ -17,7 +17,9 @@ import (
 // Proxy is a reverse proxy with TLS in front of several processes, without sticky sessions: each request goes to the next process that
 // says it is ready. Like the usual ones it asks the next process where one could not be reached, or where a GET was not answered.
 type Proxy struct {
-	URL     string
+	URL string
+	// Seen is given each answer before anybody reads it; nil is nobody. It is set before the first request.
+	Seen    func(*http.Response)
 	server  *httptest.Server
 	forward *http.Transport
 	behind  []*upstream
@@ -47,6 +49,12 @@ func mustProxy(t testing.TB, addresses []string) *Proxy {
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.Out.URL.Scheme, r.Out.Host = "http", r.In.Host
 			r.SetXForwarded()
+		},
+		ModifyResponse: func(r *http.Response) error {
+			if p.Seen != nil {
+				p.Seen(r)
+			}
+			return nil
 		},
 		Transport: p, ErrorLog: log.New(io.Discard, "", 0),
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, _ error) {

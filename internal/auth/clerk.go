@@ -194,7 +194,7 @@ func clerkRole(role string) core.Role {
 func (c *Clerk) UserNamed(ctx context.Context, id string) (name, email string, err error) {
 	u, err := c.users.Get(ctx, id)
 	if err != nil {
-		return "", "", err
+		return "", "", unsaidByClerk(err)
 	}
 	name, email = clerkUser{FirstName: u.FirstName, LastName: u.LastName, PrimaryEmailAddressID: u.PrimaryEmailAddressID, EmailAddresses: u.EmailAddresses}.named()
 	return name, email, nil
@@ -204,7 +204,7 @@ func (c *Clerk) UserNamed(ctx context.Context, id string) (name, email string, e
 func (c *Clerk) OrganizationNamed(ctx context.Context, id string) (string, error) {
 	o, err := c.organizations.Get(ctx, id)
 	if err != nil {
-		return "", err
+		return "", unsaidByClerk(err)
 	}
 	return o.Name, nil
 }
@@ -212,7 +212,7 @@ func (c *Clerk) OrganizationNamed(ctx context.Context, id string) (string, error
 // EndSession ends a session at Clerk.
 func (c *Clerk) EndSession(ctx context.Context, id string) error {
 	_, err := c.sessions.Revoke(ctx, &session.RevokeParams{ID: id})
-	return err
+	return unsaidByClerk(err)
 }
 
 // clerkUser is what is mirrored of a user.

@@ -70,7 +70,7 @@ func (k *clerkKeys) ask(ctx context.Context) error {
 	defer k.mu.Unlock()
 	if err != nil {
 		k.failed = time.Now()
-		return err
+		return unsaidByClerk(err)
 	}
 	k.kept, k.got = map[string]*clerk.JSONWebKey{}, time.Now()
 	for _, key := range set.Keys {

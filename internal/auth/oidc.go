@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -144,7 +145,7 @@ func (o *OIDC) Finish(ctx context.Context, p Pending, query url.Values) (OIDCPer
 	ctx = o.context(ctx)
 	token, err := known.oauth.Exchange(ctx, query.Get("code"), oauth2.VerifierOption(p.Verifier))
 	if err != nil {
-		return OIDCPerson{}, core.Wrap(err, core.Invalid, "The provider did not take the sign-in back: it has been used, or its time is over. Sign in again.")
+		return OIDCPerson{}, core.Wrap(unsaidByProvider(err), core.Invalid, "The provider did not take the sign-in back: it has been used, or its time is over. Sign in again.")
 	}
 	return o.read(ctx, known, token, p.Nonce)
 }
@@ -179,7 +180,7 @@ func (o *OIDC) read(ctx context.Context, known *provider, token *oauth2.Token, n
 	if c.Email == "" && known.UserInfoEndpoint() != "" {
 		info, err := known.UserInfo(ctx, oauth2.StaticTokenSource(token))
 		if err != nil || info.Subject != id.Subject || info.Claims(&c) != nil {
-			return OIDCPerson{}, wrong(err)
+			return OIDCPerson{}, wrong(errors.New("it does not say whose token it is")) // its words may say the token back
 		}
 		out.Email, out.Name, out.Verified = c.Email, c.Name, bool(c.Verified)
 	}
