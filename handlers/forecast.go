@@ -28,10 +28,14 @@ func forecast(in connectors.Info, n store.PlanCounts, measured float64) string {
 	return words
 }
 
-// requestsFor counts what writes take, and the looks just before updates and deletes.
+// requestsFor counts what writes take, in one step or two, and the looks just before updates and deletes.
 func requestsFor(in connectors.Info, n store.PlanCounts) int64 {
 	l := in.Limits
-	requests := batches(n.Creates, l.CreateBatch) + batches(n.Updates, l.UpdateBatch) + batches(n.Deletes, l.DeleteBatch)
+	creates := batches(n.Creates, l.CreateBatch)
+	if _, ok := in.Session.(connectors.Finisher); ok { // each is made, and then finished, which looks for it once more
+		creates *= 3
+	}
+	requests := creates + batches(n.Updates, l.UpdateBatch) + batches(n.Deletes, l.DeleteBatch)
 	if l.RequestsPerRecord > 0 {
 		requests = int64(float64(n.Creates+n.Updates+n.Deletes)*l.RequestsPerRecord + 0.5)
 	}

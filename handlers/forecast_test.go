@@ -13,6 +13,12 @@ type looker struct {
 	connectors.BatchReader
 }
 
+// twoStepper is a session that creates in two steps.
+type twoStepper struct {
+	connectors.Session
+	connectors.Finisher
+}
+
 func TestAForecastCountsRequestsAndTime(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -34,6 +40,7 @@ func TestAForecastCountsRequestsAndTime(t *testing.T) {
 			"About 1,200 requests, 2 min as fast as the last publish went: 10 records a second."},
 		{"more than a day", connectors.Limits{UpdateBatch: 1, RequestsPerDay: 1000}, false, store.PlanCounts{Updates: 2500}, 0,
 			"About 2,500 requests. The service takes 1,000 requests a day: it goes on by itself over 3 days."},
+		{"creates in two steps", connectors.Limits{CreateBatch: 25, UpdateBatch: 25}, false, store.PlanCounts{Creates: 26, Updates: 25}, 0, "About 7 requests."},
 		{"nothing", connectors.Limits{RequestsPerSecond: 5}, false, store.PlanCounts{}, 5, "About 0 requests."},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -41,6 +48,9 @@ func TestAForecastCountsRequestsAndTime(t *testing.T) {
 			in := connectors.Info{Limits: tt.limits}
 			if tt.looks {
 				in.Session = looker{}
+			}
+			if tt.name == "creates in two steps" {
+				in.Session = twoStepper{}
 			}
 			if got := forecast(in, tt.counts, tt.measured); got != tt.want {
 				t.Errorf("%q, want %q", got, tt.want)
