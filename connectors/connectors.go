@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"net"
+	"net/url"
 	"time"
 
 	"scratchpaper/internal/core"
@@ -39,15 +40,18 @@ type Limits struct {
 
 // Info describes a connector.
 type Info struct {
-	ID         string   // "postgres"
-	Name       string   // "PostgreSQL"
-	Summary    string   // one sentence for the gallery
-	Icon       string   // name of a Lucide icon
-	SetUp      []string // sentences, step by step: what to do at the service, and where to click, before the form is filled in
-	Settings   []Setting
-	Limits     Limits
-	Gap        string // a sentence when a small gap between look and write remains at this service; "" when it refuses old versions
-	Restorable bool   // a deleted record can be brought back as itself
+	ID       string   // "postgres"
+	Name     string   // "PostgreSQL"
+	Summary  string   // one sentence for the gallery
+	Icon     string   // name of a Lucide icon
+	SetUp    []string // sentences, step by step: what to do at the service, and where to click, before the form is filled in
+	Settings []Setting
+	// Authorizing is, of an Authorizer, the key of the last setting that it needs before the person goes to the service, and a sentence
+	// beside the button.
+	Authorizing struct{ After, Help string }
+	Limits      Limits
+	Gap         string // a sentence when a small gap between look and write remains at this service; "" when it refuses old versions
+	Restorable  bool   // a deleted record can be brought back as itself
 	// Session is a nil of the type that Open gives, so that abilities can be found before there is a session.
 	Session Session
 }
@@ -90,6 +94,21 @@ type Connector interface {
 	Info() Info
 	// Open checks the settings and makes a session. It may connect lazily. Errors: Fault with RefusedValue and the setting as its field.
 	Open(ctx context.Context, settings Settings, env Environment) (Session, error)
+}
+
+// Authorizer is a Connector whose service hands a credential over when a person says yes there.
+type Authorizer interface {
+	// Authorize says where the person says yes or no, from settings as far as they are filled in. back is the address that the service
+	// sends the browser to then, with a query that Authorized reads. Nothing happens at the service. Errors: Fault.
+	Authorize(ctx context.Context, settings Settings, env Environment, back string) (Authorization, error)
+	// Authorized gives the settings that came back in the query. Errors: Fault; NotAllowed when the person said no.
+	Authorized(settings Settings, came url.Values) (Settings, error)
+}
+
+// Authorization is where a person lets the app in.
+type Authorization struct {
+	Address string // of the page at the service
+	ByHand  string // a sentence: why the service shows the credential there, to be copied; "" when it sends the browser back with it
 }
 
 // Session is an open connection of one account. It is safe for use by several goroutines. Close twice is fine.

@@ -69,7 +69,11 @@ func (s *Server) newConnection(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.render(c, http.StatusOK, views.ConnectionEdit(p, connectionForm(k, store.Connection{}, nil)))
+	f := connectionForm(k, store.Connection{}, nil)
+	if d, ok := s.draftFor(c, k.Info().ID, ""); ok && c.QueryParam("draft") != "" {
+		f = withDraft(f, d)
+	}
+	return s.render(c, http.StatusOK, views.ConnectionEdit(p, f))
 }
 
 // createConnection tests a new connection, and saves it when that was asked for and the service said yes.
@@ -83,6 +87,10 @@ func (s *Server) createConnection(c echo.Context) error {
 	}
 	given := givenSettings(c, k.Info())
 	f := connectionForm(k, store.Connection{Name: c.FormValue("name")}, given)
+	if c.FormValue("action") == "authorize" {
+		return s.authorize(c, k, store.Connection{}, given, "Connect "+k.Info().Name, f)
+	}
+	f, given = s.drafted(c, f, k, "", given)
 	n, err := s.tried(c, k, given)
 	if err != nil || c.FormValue("action") == "test" {
 		return s.answerForm(c, "Connect "+k.Info().Name, f, err)
@@ -92,6 +100,7 @@ func (s *Server) createConnection(c echo.Context) error {
 		return s.answerForm(c, "Connect "+k.Info().Name, f, err)
 	}
 	s.mark(c.Request().Context(), actor(c), con.ID, nil, false)
+	s.forgetDraft(c)
 	s.leaveNotice(c, views.Notice{Kind: "ok", Text: "Connected. Now choose what to copy."})
 	return see(c, "/snapshots/new?connection="+con.ID)
 }
@@ -152,6 +161,11 @@ func (s *Server) answerForm(c echo.Context, title string, f views.ConnectionForm
 	} else {
 		f.Works = true
 	}
+	return s.showForm(c, status, title, f)
+}
+
+// showForm shows a connection's form again.
+func (s *Server) showForm(c echo.Context, status int, title string, f views.ConnectionForm) error {
 	if partial(c) {
 		return s.render(c, status, views.ConnectionFormPart(f))
 	}
@@ -184,6 +198,9 @@ func placeErrors(f *views.ConnectionForm, e *core.Error) {
 func connectionForm(k connectors.Connector, con store.Connection, given map[string]string) views.ConnectionForm {
 	in := k.Info()
 	f := views.ConnectionForm{Connector: connectorCard(k), ID: con.ID, Sample: con.Sample}
+	if _, ok := k.(connectors.Authorizer); ok {
+		f.AuthorizeAfter, f.AuthorizeHelp = in.Authorizing.After, in.Authorizing.Help
+	}
 	f.Name = views.Field{Name: "name", Label: "Name", Value: con.Name, Help: "As it is shown here, such as Shop.", Required: true, Autofocus: given == nil && con.ID == ""}
 	for _, st := range in.Settings {
 		field := views.Field{Name: st.Key, Label: st.Label, Kind: st.Kind, Help: st.Help, Required: st.Required, Secret: st.Secret,
@@ -292,7 +309,11 @@ func (s *Server) editConnection(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.render(c, http.StatusOK, views.ConnectionEdit(p, connectionForm(k, con, nil)))
+	f := connectionForm(k, con, nil)
+	if d, ok := s.draftFor(c, k.Info().ID, con.ID); ok && c.QueryParam("draft") != "" {
+		f = withDraft(f, d)
+	}
+	return s.render(c, http.StatusOK, views.ConnectionEdit(p, f))
 }
 
 func (s *Server) changeable(c echo.Context) (store.Connection, connectors.Connector, error) {
@@ -324,6 +345,10 @@ func (s *Server) updateConnection(c echo.Context) error {
 	given := givenSettings(c, k.Info())
 	con.Name = c.FormValue("name")
 	f := connectionForm(k, con, given)
+	if c.FormValue("action") == "authorize" {
+		return s.authorize(c, k, con, given, "Change "+con.Name, f)
+	}
+	f, given = s.drafted(c, f, k, con.ID, given)
 	for _, st := range k.Info().Settings {
 		if st.Secret && given[st.Key] == "" {
 			given[st.Key] = stored[st.Key]
@@ -337,6 +362,7 @@ func (s *Server) updateConnection(c echo.Context) error {
 		return s.answerForm(c, "Change "+con.Name, f, err)
 	}
 	s.mark(ctx, by, con.ID, nil, false)
+	s.forgetDraft(c)
 	s.leaveNotice(c, views.Notice{Kind: "ok", Text: "Saved. The service let us in with the new settings."})
 	return see(c, "/connections/"+con.ID)
 }

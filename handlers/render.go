@@ -117,9 +117,17 @@ func (s *Server) framePage(c echo.Context, title string) views.Page {
 	by := actor(c)
 	return views.Page{
 		Title: title, Theme: themeOf(c), Org: by.Org, Person: by.Person, Name: by.Name,
-		Session: by.Person + ":" + by.Org + ":" + s.assets.version, Assets: s.assets.base(), Path: c.Request().URL.RequestURI(),
+		Session: by.Person + ":" + by.Org + ":" + s.assets.version, Assets: s.assets.base(), Path: shownAddress(c),
 		Dev: s.config.Dev, Clerk: s.clerkView(""),
 	}
+}
+
+// shownAddress is the address of a page as the page may hold it: without a query that a service has put a credential into.
+func shownAddress(c echo.Context) string {
+	if c.Path() == authorizedPath {
+		return "/connections/new"
+	}
+	return c.Request().URL.RequestURI()
 }
 
 func snapshotLinks(list []store.Snapshot) []views.SnapshotLink {

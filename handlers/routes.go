@@ -23,6 +23,7 @@ func (s *Server) routes(e *echo.Echo) {
 	e.GET("/connections/new", s.showGallery)
 	e.GET("/connections/new/:connector", s.newConnection)
 	e.POST("/connections", s.createConnection)
+	e.GET(authorizedPath, s.finishAuthorize)
 	e.GET("/connections/:connection", s.showConnection)
 	e.GET("/connections/:connection/edit", s.editConnection)
 	e.POST("/connections/:connection", s.updateConnection)

@@ -267,3 +267,17 @@ func (s *Store) PublishRate(ctx context.Context, by core.Actor, connection strin
 	}
 	return rate, nil
 }
+
+// SealDraft encrypts what a browser keeps of a connection that is being made.
+func (s *Store) SealDraft(plain []byte) ([]byte, error) {
+	sealed, err := s.box.Seal(plain, "", "connection drafts", "")
+	if err != nil {
+		return nil, fmt.Errorf("seal draft: %w", err)
+	}
+	return sealed, nil
+}
+
+// UnsealDraft reads what SealDraft made. An error says that it was made elsewhere, or with a key that is not used any more.
+func (s *Store) UnsealDraft(sealed []byte) ([]byte, error) {
+	return s.box.Unseal(sealed, "", "connection drafts", "")
+}

@@ -118,6 +118,7 @@ type Field struct {
 	Required    bool
 	Secret      bool // never shown again: it has no value, and empty keeps what is stored
 	Kept        bool // Secret: something is stored
+	Came        bool // Secret: the service handed it over; it is stored with the form
 	Autofocus   bool
 	// Autocomplete says what a browser may fill in, as HTML names it; "" is nothing, or a new password.
 	Autocomplete string
@@ -238,7 +239,7 @@ func plainTime(t time.Time, how string) string {
 func (f Field) attributes() templ.Attributes {
 	a := templ.Attributes{}
 	if f.Required {
-		a["required"] = !f.Kept
+		a["required"] = !f.Kept && !f.Came
 	}
 	if f.Error != "" {
 		a["aria-invalid"] = "true"

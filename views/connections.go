@@ -41,7 +41,12 @@ type ConnectionForm struct {
 	Fields    []Field
 	Error     string // of the whole, in the service's own words
 	Works     bool   // it was tried and the service said yes
-	Sample    bool
+	Draft     bool   // it is filled in with what the service handed over
+	GoOn      *Notice
+	// AuthorizeAfter is the field under which a person can go to the service instead of typing; "" where there is no such way.
+	AuthorizeAfter string
+	AuthorizeHelp  string
+	Sample         bool
 }
 
 // Action is where the form goes.

@@ -26,6 +26,19 @@ func (a *about) takesPasswords() bool {
 	return strings.Contains(string(a.Authentication), `"application-passwords"`)
 }
 
+// authorization is the page where a person lets an application in; "" when the site offers none.
+func (a *about) authorization() string {
+	var ways struct {
+		Passwords struct {
+			Endpoints struct {
+				Authorization string `json:"authorization"`
+			} `json:"endpoints"`
+		} `json:"application-passwords"`
+	}
+	_ = json.Unmarshal(a.Authentication, &ways) // [] when there is no way to sign in
+	return ways.Passwords.Endpoints.Authorization
+}
+
 // zone is the site's zone as a person reads it.
 func (a *about) zone() string {
 	if a.TimeZone != "" {
@@ -106,12 +119,13 @@ func (s *session) noInterface(err error, named bool) error {
 
 // sameSite says whether an address is at the host that the person gave, with or without www, and not less safe.
 func sameSite(given, other *url.URL) bool {
-	bare := func(u *url.URL) string { return strings.TrimPrefix(strings.ToLower(u.Hostname()), "www.") }
-	if bare(given) != bare(other) || given.Scheme == "https" && other.Scheme != "https" {
+	if bareHost(given) != bareHost(other) || given.Scheme == "https" && other.Scheme != "https" {
 		return false
 	}
 	return given.Port() == other.Port() || given.Scheme != other.Scheme && other.Port() == ""
 }
+
+func bareHost(u *url.URL) string { return strings.TrimPrefix(strings.ToLower(u.Hostname()), "www.") }
 
 var linkPattern = regexp.MustCompile(`(?i)<link\b[^>]*\brel=["']https://api\.w\.org/["'][^>]*>`)
 var hrefPattern = regexp.MustCompile(`(?i)\bhref=["']([^"']+)["']`)

@@ -36,11 +36,13 @@ func (*Connector) Info() connectors.Info {
 		Summary: "Posts, pages, media, categories, tags and custom types of a WordPress site.",
 		Icon:    "globe",
 		SetUp: []string{
+			"Quickest: fill in the site's address below and press Authorize at the site; WordPress then asks you, and hands the password over by itself. By hand it goes like this.",
 			"In WordPress, open Users, then Profile: of a user who may edit what you want to work on, best an editor or administrator.",
 			"Under Application Passwords type Scratchpaper as the name and press Add New Application Password.",
 			"Copy the password that is shown then, with or without its spaces; WordPress shows it once.",
 		},
-		Settings: settings(),
+		Settings:    settings(),
+		Authorizing: authorizing,
 		Limits: connectors.Limits{
 			ReadPage:    pageSize,
 			LookupBatch: pageSize,
@@ -59,6 +61,10 @@ func (*Connector) Open(_ context.Context, given connectors.Settings, env connect
 		return nil, err
 	}
 	site, _ := siteAddress(given[siteKey]) // was tried by check
+	return newSession(site, given, env), nil
+}
+
+func newSession(site *url.URL, given connectors.Settings, env connectors.Environment) *session {
 	s := &session{env: env, site: site, user: given[userKey], password: given[passwordKey], deletes: given[deletesKey], described: map[string]described{}}
 	s.transport = &http.Transport{
 		DialContext:         env.Dial, // nil is the plain one
@@ -68,7 +74,7 @@ func (*Connector) Open(_ context.Context, given connectors.Settings, env connect
 		IdleConnTimeout:     30 * time.Second,
 		ForceAttemptHTTP2:   true,
 	}
-	return s, nil
+	return s
 }
 
 // session is one user at one site.

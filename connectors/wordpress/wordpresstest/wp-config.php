@@ -12,12 +12,13 @@ define('DB_COLLATE', '');
 foreach (['AUTH_KEY', 'SECURE_AUTH_KEY', 'LOGGED_IN_KEY', 'NONCE_KEY', 'AUTH_SALT', 'SECURE_AUTH_SALT', 'LOGGED_IN_SALT', 'NONCE_SALT'] as $k) {
 	define($k, 'test-' . $k);
 }
-define('WP_ENVIRONMENT_TYPE', 'local'); // application passwords over plain HTTP
+define('WP_ENVIRONMENT_TYPE', $_SERVER['HTTP_X_WORDPRESSTEST_ENVIRONMENT'] ?? 'local'); // application passwords over plain HTTP
 define('WP_HTTP_BLOCK_EXTERNAL', true);
 define('AUTOMATIC_UPDATER_DISABLED', true);
 define('DISABLE_WP_CRON', true);
 define('WP_DEBUG', false);
-define('WP_HOME', getenv('WT_URL') . (WT_SITE === 'root' ? '' : '/' . WT_SITE));
+// The site is at whatever address it was asked at, so that a proxy can stand in front of it.
+define('WP_HOME', (PHP_SAPI === 'cli' ? getenv('WT_URL') : 'http://' . $_SERVER['HTTP_HOST']) . (WT_SITE === 'root' ? '' : '/' . WT_SITE));
 define('WP_SITEURL', WP_HOME);
 define('UPLOADS', 'wp-content/uploads/' . WT_SITE);
 $table_prefix = 'wp_';
