@@ -10,22 +10,25 @@ import (
 	"scratchpaper/views"
 )
 
-// window makes a window's model of the records read for it, with the titles of the records that its references hold.
+// window makes a window's model of the records read for it, with titles and pictures of the records that its references hold.
 func (s *Server) window(c echo.Context, t store.Table, cols []int, rows []store.Row, at *placed) (views.GridRows, error) {
 	w := windowOf(t, cols, rows, at, zoneOf(c))
 	held := map[string][]string{} // by target table
 	eachReference(w, func(cell *views.GridCell) {
 		held[cell.Column.Target] = append(held[cell.Column.Target], referencesOf(cell.Value)...)
 	})
-	titles := map[string]map[string]string{}
+	names := map[string]map[string]views.RecordName{}
 	for target, ids := range held {
 		found, err := s.store.Titles(ctxOf(c), actor(c), store.TableRef{Snapshot: t.Snapshot, Table: target}, ids)
 		if err != nil && core.CodeOf(err) != core.NotFound {
 			return w, err
 		}
-		titles[target] = found
+		names[target] = map[string]views.RecordName{}
+		for id, r := range found {
+			names[target][id] = views.RecordName{Title: r.Title, Picture: r.Picture}
+		}
 	}
-	eachReference(w, func(cell *views.GridCell) { cell.Titles = titles[cell.Column.Target] })
+	eachReference(w, func(cell *views.GridCell) { cell.Names = names[cell.Column.Target] })
 	return w, nil
 }
 
@@ -69,12 +72,13 @@ func (s *Server) findReferences(c echo.Context) error {
 		return err
 	}
 	type item struct {
-		ID    string `json:"id"`
-		Title string `json:"title"`
+		ID      string `json:"id"`
+		Title   string `json:"title"`
+		Picture string `json:"picture,omitempty"`
 	}
 	out := make([]item, len(list))
 	for i, r := range list {
-		out[i] = item{r.Reference, r.Title}
+		out[i] = item{r.Reference, r.Title, r.Picture}
 	}
 	return c.JSON(http.StatusOK, map[string]any{"items": out})
 }

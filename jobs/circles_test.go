@@ -152,7 +152,7 @@ func TestTheServicesOwnIDsThatBeginWithATildeAreKept(t *testing.T) {
 	c.start(t)
 	c.ends(t, j.ID, "done")
 	titles, err := c.Titles(t.Context(), c.by, c.authors, []string{c.text(c.books, c.must(c.books, "1"), "author")})
-	if err != nil || titles["~~7"] != "Tilde" {
+	if err != nil || titles["~~7"].Title != "Tilde" {
 		t.Errorf("the reference names %v (%v)", titles, err)
 	}
 	c.set(c.books, c.must(c.books, "2").ID, "author", core.TextValue("~~7"))

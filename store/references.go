@@ -15,13 +15,14 @@ import (
 type RecordTitle struct {
 	Reference string // its remote id, or "~" and its _id while it has none
 	Title     string
+	Picture   string // the address of its first image; "" is none
 }
 
 // referenceSQL gives what a reference to record r holds.
 var referenceSQL = "coalesce(" + referenceOf("r._remote_id") + ", '~' || r._id)"
 
 // Titles says how the records are called that reference cells to a table hold; those that are not there are absent. Codes: NotFound.
-func (s *Store) Titles(ctx context.Context, by core.Actor, ref TableRef, references []string) (map[string]string, error) {
+func (s *Store) Titles(ctx context.Context, by core.Actor, ref TableRef, references []string) (map[string]RecordTitle, error) {
 	t, err := s.TableByID(ctx, by, ref)
 	if err != nil {
 		return nil, err
@@ -37,9 +38,9 @@ func (s *Store) Titles(ctx context.Context, by core.Actor, ref TableRef, referen
 		remote = append(remote, own)
 	}
 	list, err := s.titles(ctx, t, "r._remote_id = any($1) or r._id = any($2)", remote, ours)
-	out := make(map[string]string, len(list))
+	out := make(map[string]RecordTitle, len(list))
 	for _, r := range list {
-		out[r.Reference] = r.Title
+		out[r.Reference] = r
 	}
 	return out, err
 }
@@ -57,7 +58,7 @@ func (s *Store) SearchTitles(ctx context.Context, by core.Actor, ref TableRef, s
 }
 
 func (s *Store) titles(ctx context.Context, t Table, rest string, args ...any) ([]RecordTitle, error) {
-	rows, err := s.pool.Query(ctx, "select "+referenceSQL+", "+titleSQL(t)+" from "+dataTable(t)+" r where "+rest, append([]any{dynamic}, args...)...)
+	rows, err := s.pool.Query(ctx, "select "+referenceSQL+", "+titleSQL(t)+", "+pictureSQL(t)+" from "+dataTable(t)+" r where "+rest, append([]any{dynamic}, args...)...)
 	if err != nil {
 		return nil, fmt.Errorf("titles: %w", err)
 	}

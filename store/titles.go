@@ -38,3 +38,13 @@ func titleSQL(t Table) string {
 	}
 	return "coalesce(r._remote_id, '')"
 }
+
+// pictureSQL gives over alias r the address of the record's first image, of its first column of such; "" is none.
+func pictureSQL(t Table) string {
+	for _, c := range t.Columns {
+		if c.Type == core.Images {
+			return "coalesce(r." + ident(c.Physical) + "[1], '')"
+		}
+	}
+	return "''"
+}

@@ -104,8 +104,15 @@ func (c *GridColumn) shown(v core.Value, zone *time.Location) string {
 		return grouped(v.Text)
 	case c.Type == core.DateTime:
 		return zoned(v.Text, zone)
+	case c.Type == core.LocalTime:
+		return local(v.Text)
 	}
 	return shown(v)
+}
+
+// local gives a time without a zone as people write it; without its seconds when there are none.
+func local(text string) string {
+	return strings.TrimSuffix(strings.Replace(text, "T", " ", 1), ":00")
 }
 
 // tellsApart says whether the column's numbers are names of records, and not amounts: they are shown as they are.
@@ -239,7 +246,7 @@ func rowNumber(r GridRow) string {
 
 // diffShown gives one side of a change that is shown as a whole.
 func diffShown(t core.ColumnType, v core.Value, zone *time.Location, oneLine bool) string {
-	if t == core.Number || t == core.DateTime {
+	if t == core.Number || t == core.DateTime || t == core.LocalTime {
 		return (&GridColumn{Type: t}).shown(v, zone)
 	}
 	if oneLine || nameless(v) {

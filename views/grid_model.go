@@ -88,12 +88,18 @@ type GridSuggestion struct {
 	Delete bool // of a record: it proposes to delete it
 }
 
+// RecordName is how a record is shown where others refer to it.
+type RecordName struct {
+	Title   string
+	Picture string // the address of its image; "" is none
+}
+
 // GridCell is one cell of a window.
 type GridCell struct {
 	Column      GridColumn
 	Value       core.Value
-	Titles      map[string]string // references: how the records are called that they hold
-	Cut         bool              // the value is longer than shown
+	Names       map[string]RecordName // references: of the records that they hold
+	Cut         bool                  // the value is longer than shown
 	Edited      bool
 	Base        core.Value // with Edited
 	Conflict    bool

@@ -3,6 +3,7 @@ package views
 import (
 	"context"
 	"io"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -79,14 +80,14 @@ func cellInside(c *GridCell, zone *time.Location) templ.Component {
 	if len(c.Suggestions) > 0 {
 		return DiffLine(c.Column.Type, c.Suggestions[0].Before, c.Suggestions[0].After, zone)
 	}
-	if c.Titles != nil && !nameless(c.Value) {
-		return written(references(c.Value, c.Titles))
+	if c.Names != nil && !nameless(c.Value) {
+		return written(references(c.Value, c.Names))
 	}
 	return gridValue(c, zone)
 }
 
-// references shows each record by its title, with its id beside it; one that is not in the snapshot by its id alone.
-func references(v core.Value, titles map[string]string) string {
+// references shows each record by its picture and title, with its id beside it; one that is not in the snapshot by its id alone.
+func references(v core.Value, names map[string]RecordName) string {
 	list := v.List
 	if list == nil {
 		list = []string{v.Text}
@@ -100,7 +101,8 @@ func references(v core.Value, titles map[string]string) string {
 		if i > 0 {
 			b.WriteString(`<span class="ref-and">, </span>`)
 		}
-		title := titles[id]
+		title := names[id].Title
+		b.WriteString(thumb(names[id].Picture))
 		if title == "" || title == id {
 			b.WriteString(templ.EscapeString(id))
 			continue
@@ -134,15 +136,22 @@ func gridValue(c *GridCell, zone *time.Location) templ.Component {
 		return written(pills(v.List))
 	case core.Images:
 		return written(thumbs(v.List))
-	case core.Number, core.DateTime:
+	case core.Number, core.DateTime, core.LocalTime:
 		return written(templ.EscapeString(c.Column.shown(v, zone)))
 	}
 	html := templ.EscapeString(v.Plain())
+	if c.Column.Format == core.FormatBlocks {
+		html = blockComment.ReplaceAllString(html, `<span class="block-comment">$0</span>`)
+	}
 	if c.Cut {
 		html += "…"
 	}
 	return written(html)
 }
+
+// blockComment are the comments that say what block a text is of, with the lines around them: they are there, and a cell's one line does
+// not show them.
+var blockComment = regexp.MustCompile(`\s*&lt;!--.*?--&gt;\s*`)
 
 func pill(s string) string {
 	class := "pill"
@@ -172,12 +181,20 @@ func thumbs(list []string) string {
 			break
 		}
 		if picture(s) {
-			b.WriteString(`<img class="thumb" alt="" loading="lazy" decoding="async" referrerpolicy="no-referrer" src="` + templ.EscapeString(s) + `">`)
+			b.WriteString(thumb(s))
 		} else {
 			b.WriteString(templ.EscapeString(s) + " ")
 		}
 	}
 	return b.String()
+}
+
+// thumb shows a picture; nothing where the page may not load it.
+func thumb(address string) string {
+	if !picture(address) {
+		return ""
+	}
+	return `<img class="thumb" alt="" loading="lazy" decoding="async" referrerpolicy="no-referrer" src="` + templ.EscapeString(address) + `">`
 }
 
 // DiffLine renders a change on one line: word by word for texts, old and new for everything else; instants in a zone, nil is UTC.

@@ -80,6 +80,7 @@ type property struct {
 	Required    json.RawMessage   `json:"required"`
 	Properties  json.RawMessage   `json:"properties"` // an object, [] when empty
 	Items       *property         `json:"items"`
+	MaxItems    json.RawMessage   `json:"maxItems"`
 	Context     []string          `json:"context"`
 }
 
@@ -101,10 +102,16 @@ func (p *property) is(name string) bool {
 	return slices.Contains(list, name)
 }
 
-// choices gives the texts that a property takes, or nil.
+// choices gives the texts that a property takes, or nil. A select of ACF lists them as those of a list that holds one.
 func (p *property) choices() []string {
 	var out []string
+	if p.Enum == nil && p.Items != nil && string(p.MaxItems) == "1" {
+		return p.Items.choices()
+	}
 	for _, raw := range p.Enum {
+		if string(raw) == "null" {
+			continue
+		}
 		var v string
 		if json.Unmarshal(raw, &v) != nil {
 			return nil

@@ -13,26 +13,27 @@ import (
 type shape int
 
 const (
-	textShape   shape = iota
-	numberShape       // a number
-	boolShape         //
-	idShape           // the number of a record; 0 is none
-	idsShape          // numbers of records in no order
-	timeShape         // a time of the site's zone, without it
-	zonedShape        // a time with its zone
-	jsonShape         // anything, kept as it is
-	listShape         // texts in no order
-	linkShape         // an address, shown as an image
+	textShape    shape = iota
+	numberShape        // a number
+	boolShape          //
+	idShape            // the number of a record; 0 is none
+	idsShape           // numbers of records in no order
+	timeShape          // a time of the site's zone, without it
+	zonedShape         // a time with its zone
+	jsonShape          // anything, kept as it is
+	listShape          // texts in no order
+	previewShape       // the address of an image, small where there is such
 )
 
 // field is a column with what is needed to read and to write it.
 type field struct {
 	connectors.Field
-	path  []string // where it stands in a record: title, raw
-	send  []string // where it stands in a write: title
-	shape shape
-	large bool // is left out of what versions are made of
-	empty bool // texts: null is not known there, only the empty text
+	path   []string // where it stands in a record: title, raw
+	send   []string // where it stands in a write: title
+	shape  shape
+	large  bool // is left out of what versions are made of
+	empty  bool // texts: null is not known there, only the empty text
+	always bool // has to be in each write of its group, changed or not
 }
 
 // key is the name by which the site speaks of the field.
@@ -49,6 +50,9 @@ type spec struct {
 	large  bool
 	whyNot string
 }
+
+// acfGroup is the object that Advanced Custom Fields and its descendants put their fields into.
+const acfGroup = "acf"
 
 const (
 	madeHere = "WordPress makes this itself."
@@ -67,7 +71,8 @@ var specs = []struct {
 	{"status", spec{name: "Status", kind: core.Choice}},
 	{"date", spec{name: "Date", kind: core.LocalTime, shape: timeShape}},
 	{"author", spec{name: "Author", kind: core.Reference, shape: idShape, target: usersID}},
-	{"source_url", spec{name: "File", kind: core.Images, shape: linkShape, whyNot: "Files are uploaded in WordPress itself."}},
+	{"media_details", spec{name: "Preview", kind: core.Images, shape: previewShape, whyNot: "WordPress makes this of the file."}},
+	{"source_url", spec{name: "File", kind: core.URL, whyNot: "Files are uploaded in WordPress itself."}},
 	{"alt_text", spec{name: "Alternative text", kind: core.Text}},
 	{"content", spec{name: "Content", kind: core.LongText, raw: true, format: core.FormatBlocks, large: true}},
 	{"excerpt", spec{name: "Excerpt", kind: core.LongText, raw: true, format: core.FormatHTML, large: true}},
@@ -111,7 +116,7 @@ func (t *table) addFields(at *site, properties map[string]*property) {
 			t.addTerms(at, slug, properties)
 		}
 	}
-	for _, group := range []string{"meta", "acf"} {
+	for _, group := range []string{"meta", acfGroup} {
 		if p := properties[group]; p != nil {
 			within := p.within()
 			for _, key := range slices.Sorted(maps.Keys(within)) {
@@ -135,6 +140,9 @@ func (t *table) known(at *site, id string, known spec, p *property) *field {
 	f.Options.RemoteType = strings.Trim(string(p.Type), `"`)
 	if known.raw || id == "description" && p.is("object") { // a text of terms and users, an object of media
 		f.path = append(f.path, "raw")
+	}
+	if known.shape == previewShape {
+		f.path = append(f.path, "sizes", "thumbnail", "source_url")
 	}
 	f.Options.Format = known.format
 	if id == "content" && t.slug == "wp_block" {
@@ -218,7 +226,8 @@ func (t *table) addMeta(group, key string, p *property) {
 	if p.ReadOnly {
 		f.Writable, f.WhyNot = false, "The site declares this as read-only."
 	}
-	if f.Type == core.Text || f.Type == core.LongText {
+	f.always = group == acfGroup && string(p.Required) == "true"
+	if !p.is("null") && (f.Type == core.Text || f.Type == core.LongText) {
 		f.empty, f.Options.Required, f.Options.HasDefault = true, true, true
 	}
 	t.add(f)

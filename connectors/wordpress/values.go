@@ -63,16 +63,25 @@ func (f *field) value(o object) core.Value {
 		return jsonValue(v)
 	case listShape:
 		return core.ListValue(texts(v))
-	case linkShape:
-		if s := textValue(v); s != "" {
-			return core.ListValue([]string{s})
-		}
-		return core.ListValue(nil)
+	case previewShape:
+		return preview(o, v)
 	}
 	if v == nil && !f.empty {
 		return core.NullValue
 	}
 	return core.TextValue(textValue(v))
+}
+
+// preview is a file's small image; an image that has none is shown itself. What is asked for of a versioned table has both fields.
+func preview(o object, small any) core.Value {
+	address := textValue(small)
+	if address == "" && strings.HasPrefix(o.text("mime_type"), "image/") {
+		address = o.text("source_url")
+	}
+	if address == "" {
+		return core.ListValue(nil)
+	}
+	return core.ListValue([]string{address})
 }
 
 func textValue(v any) string {
@@ -190,6 +199,9 @@ func (f *field) json(v core.Value) (any, error) {
 			return nil, nil
 		}
 		return json.RawMessage(v.Text), nil
+	}
+	if v.IsNull() && !f.empty {
+		return nil, nil
 	}
 	return v.Text, nil
 }

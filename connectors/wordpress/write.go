@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -75,15 +76,72 @@ func (s *session) sendAll(ctx context.Context, t *table, writes []*one) error {
 		}
 		w.query.Set("_fields", t.members(t.fields))
 	}
+	if err := s.complete(ctx, t, writes); err != nil {
+		return err
+	}
 	if !t.batch || len(writes) == 1 {
 		return s.sendSingly(ctx, t, writes)
 	}
-	for len(writes) > 0 {
-		n := min(batchSize, len(writes))
-		if err := s.sendBatch(ctx, t, writes[:n]); err != nil {
+	var together, alone []*one
+	for _, w := range writes {
+		if w.body[acfGroup] != nil { // ACF looks at the address of the request for what may be written
+			alone = append(alone, w)
+		} else {
+			together = append(together, w)
+		}
+	}
+	for part := range slices.Chunk(together, batchSize) {
+		if err := s.sendBatch(ctx, t, part); err != nil {
 			return err
 		}
-		writes = writes[n:]
+	}
+	err := s.sendSingly(ctx, t, alone)
+	var f *connectors.Fault
+	if len(together) == 0 || !errors.As(err, &f) {
+		return err
+	}
+	for i, w := range alone { // the others are written
+		w.outcome.Err = f
+		if i > 0 {
+			w.outcome.Err = &connectors.Fault{Kind: connectors.Unavailable, Words: f.Words, Unsent: true, Until: f.Until}
+		}
+	}
+	return nil
+}
+
+// complete adds to writes of custom fields those that have to be in each such write, as the site holds them.
+func (s *session) complete(ctx context.Context, t *table, writes []*one) error {
+	var always []*field
+	for _, f := range t.fields {
+		if f.always {
+			always = append(always, f)
+		}
+	}
+	var ids []string
+	for _, w := range writes {
+		if w.id != "" && w.body[acfGroup] != nil {
+			ids = append(ids, w.id)
+		}
+	}
+	if always == nil || ids == nil {
+		return nil
+	}
+	held, err := s.byID(ctx, t.withTrash(), always, ids)
+	if err != nil {
+		return err
+	}
+	objects := map[string]object{}
+	for _, o := range held.objects {
+		objects[o.id()] = o
+	}
+	for _, w := range writes {
+		group, _ := w.body[acfGroup].(map[string]any)
+		o, there := objects[w.id]
+		for _, f := range always {
+			if _, given := group[f.send[1]]; there && group != nil && !given {
+				group[f.send[1]] = o.at(f.path)
+			}
+		}
 	}
 	return nil
 }

@@ -31,7 +31,7 @@ function sum(form) {
 		all.disabled = can === 0;
 	}
 	const place = form.querySelector('[data-choose-sum]');
-	if (place) place.textContent = chosen === 0 ? 'none chosen' : `${chosen} chosen, ${known ? '' : 'more than '}${number.format(records)} records`;
+	if (place) place.textContent = chosen === 0 ? 'none chosen' : `${chosen} chosen${records || known ? `, ${known ? '' : 'more than '}${number.format(records)} records` : ''}`;
 }
 
 for (const form of document.querySelectorAll('form[data-choose]')) {

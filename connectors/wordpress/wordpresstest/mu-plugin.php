@@ -19,11 +19,52 @@ add_action('init', function () {
 	}
 });
 
+// Custom fields as the documentation of ACF says: those of a group stand in the schema of the type and in the object acf of each record,
+// which is an empty list where there is none. It keeps the names of the fields that came with each write.
+if (get_option('wt_acf')) {
+	add_action('rest_api_init', function () {
+		$fields = [
+			'subtitle' => ['type' => ['string', 'null'], 'required' => false],
+			'code' => ['type' => ['string', 'null'], 'required' => true],
+			'rating' => ['type' => ['number', 'null'], 'required' => false],
+			'hero' => ['type' => ['integer', 'null'], 'required' => false],
+			'promoted' => ['type' => ['boolean', 'null'], 'required' => false],
+			'mood' => ['type' => ['string', 'null'], 'required' => false, 'enum' => ['calm', 'bright', null]],
+			'shelf' => ['type' => ['string', 'array', 'int', 'null'], 'required' => false, 'maxItems' => 1, 'items' => ['type' => ['string', 'int'], 'enum' => ['upper', 'lower']]],
+			'launch' => ['type' => ['string', 'null'], 'description' => 'A `Ymd` formatted date string.', 'required' => false],
+			'site' => ['type' => ['string', 'null'], 'format' => 'uri', 'required' => false],
+			'related' => ['type' => ['array', 'null'], 'items' => ['type' => 'integer'], 'required' => false],
+		];
+		foreach (['book' => $fields, 'post' => []] as $type => $of) {
+			register_rest_field($type, 'acf', [
+				'schema' => ['description' => 'Advanced Custom Fields data', 'type' => 'object', 'context' => ['view', 'edit', 'embed'], 'properties' => $of],
+				'get_callback' => function ($post) use ($of) {
+					$out = [];
+					foreach (array_keys($of) as $name) { $out[$name] = json_decode(get_post_meta($post['id'], "acf_$name", true) ?: 'null'); }
+					return $out;
+				},
+				'update_callback' => function ($values, $post) use ($of) {
+					foreach ((array) $values as $name => $value) {
+						if (isset($of[$name])) { update_post_meta($post->ID, "acf_$name", wp_slash(json_encode($value))); }
+					}
+					add_post_meta($post->ID, 'acf_came', implode(' ', array_keys((array) $values)) . (strpos($_SERVER['REQUEST_URI'], 'batch') ? ' in a batch' : ''));
+					return true;
+				},
+			]);
+		}
+	});
+}
+
 // A plug-in that prints notices before everything else.
 if (get_option('wt_notice')) {
 	add_action('rest_api_init', function () {
 		echo "<br />\n<b>Notice</b>:  Undefined variable: title in <b>/srv/site/wp-content/plugins/broken/broken.php</b> on line <b>7</b><br />\n";
 	});
+}
+
+// Files that lie at another address than the site, as at a content network.
+if (get_option('wt_files')) {
+	add_filter('wp_get_attachment_url', function ($url) { return preg_replace('~^https?://[^/]+~', get_option('wt_files'), $url); });
 }
 
 // A web server that drops the Authorization header.

@@ -243,7 +243,7 @@ export class Editor {
 	#mark(typed) {
 		const items = /** @type {HTMLElement[]} */ ([...(this.#box?.querySelectorAll('.editor-list li') ?? [])]);
 		const same = (/** @type {string | null | undefined} */ text) => text?.toLowerCase() === typed.toLowerCase();
-		const exact = items.findIndex((item) => same(item.dataset.value) || same(item.firstChild?.textContent));
+		const exact = items.findIndex((item) => same(item.dataset.value) || same(item.dataset.title));
 		if (items.length) this.#walk(Math.max(0, exact) + 1);
 	}
 
@@ -251,17 +251,18 @@ export class Editor {
 	 * Fills the list of values.
 	 *
 	 * @param {Element} list
-	 * @param {{id: string, title: string}[]} values
+	 * @param {{id: string, title: string, picture?: string}[]} values
 	 */
 	#offer(list, values) {
 		list.replaceChildren(
-			...values.map(({ id, title }, i) => {
+			...values.map(({ id, title, picture }, i) => {
 				const item = document.createElement('li');
 				item.id = `editor-choice-${i}`;
 				item.setAttribute('role', 'option');
 				item.dataset.value = id;
-				item.textContent = title;
+				item.dataset.title = item.textContent = title;
 				if (title !== id) item.append(Object.assign(document.createElement('small'), { textContent: id.replace(/^~/, '') }));
+				if (picture?.startsWith('https://')) item.prepend(Object.assign(new Image(), { className: 'thumb', alt: '', loading: 'lazy', referrerPolicy: 'no-referrer', src: picture }));
 				item.setAttribute('aria-selected', String(this.#chosen().includes(id)));
 				return item;
 			}),
@@ -290,7 +291,7 @@ export class Editor {
 	/**
 	 * @param {Place} place
 	 * @param {string} typed
-	 * @returns {Promise<{id: string, title: string}[]>}
+	 * @returns {Promise<{id: string, title: string, picture?: string}[]>}
 	 */
 	async #search(place, typed) {
 		return (await getJSON(this.grid.at('references', { column: place.column.number, search: typed }), AbortSignal.timeout(ANSWER_MS))).items;
