@@ -16,7 +16,7 @@ STAMP := node_modules/.stamp
 # Go files that a person wrote.
 WRITTEN = $$(git ls-files --cached --others --exclude-standard '*.go' | grep -v _templ.go | xargs ls 2>/dev/null)
 
-.PHONY: help setup run dev build generate check-generated test test-tools chaos model lint bench clean
+.PHONY: help setup run dev build generate check-generated test test-tools wordpress chaos model lint bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -73,8 +73,11 @@ lint: $(STAMP) | need-$(GO) ## formatting, vet, staticcheck and the types of the
 	$(GO) tool staticcheck ./...
 	npx --no-install tsc -p tsconfig.json
 
-chaos: test-tools ## random rounds of faults: make chaos CHAOS_ROUNDS=1000 CHAOS_WORLDS=4, or CHAOS_TIME=10m; CHAOS_SEED=… repeats a run
-	CHAOS_VERBOSE=1 $(GO) test -count=1 -v -timeout 0 -run TestChaos ./e2e/chaos
+wordpress: test-tools ## the whole job in the browser on a real WordPress: make wordpress WORDPRESS_POSTS=5010 WORDPRESS_MEDIA=200
+	WORDPRESS_POSTS=$${WORDPRESS_POSTS:-5010} $(GO) test -count=1 -v -timeout 0 -run TestTheWholeJobOnWordPress ./e2e
+
+chaos: test-tools ## random rounds of faults: make chaos CHAOS_ROUNDS=1000 CHAOS_WORLDS=4, or CHAOS_TIME=10m; CHAOS_SEED=… repeats a run, CHAOS_SERVICE=wordpress takes a WordPress behind a proxy that misbehaves
+	CHAOS_VERBOSE=1 $(GO) test -count=1 -v -timeout 0 -run "$$([ "$${CHAOS_SERVICE:-}" = wordpress ] && echo TestChaosOnWordPress || echo 'TestChaos$$')" ./e2e/chaos
 
 bench: ## the figures of docs/benchmarks.md, each with its limit from the same run (make bench BENCH_ROWS=100000 for fewer rows)
 	@BENCH_ROWS=$(BENCH_ROWS) $(GO) test ./bench -run '^$$' -bench . -benchtime 1x -timeout 4h

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"sort"
 	"strings"
 	"time"
 
@@ -134,10 +133,10 @@ type chosenTable struct {
 	Fields     map[string]bool
 }
 
-// snapshotOf makes what the store wants from remote tables. The key's fields are always taken.
+// snapshotOf makes what the store wants from remote tables, in their order: the first is the one that a snapshot opens on. The key's fields
+// are always taken.
 func snapshotOf(name string, chosen []chosenTable) (store.NewSnapshot, error) {
 	n := store.NewSnapshot{Name: name}
-	sort.SliceStable(chosen, func(i, j int) bool { return chosen[i].Remote.Name < chosen[j].Remote.Name })
 	for _, ch := range chosen {
 		if !ch.Remote.Readable {
 			return n, core.FieldErrorf("/tables", "%s cannot be taken: %s", ch.Remote.Name, ch.Remote.WhyNot)
