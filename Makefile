@@ -16,7 +16,7 @@ STAMP := node_modules/.stamp
 # Go files that a person wrote.
 WRITTEN = $$(git ls-files --cached --others --exclude-standard '*.go' | grep -v _templ.go | xargs ls 2>/dev/null)
 
-.PHONY: help setup run dev build generate check-generated test test-tools wordpress chaos model lint bench clean
+.PHONY: help setup run dev build generate check-generated test test-tools wordpress chaos model load streams lint bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -78,6 +78,12 @@ wordpress: test-tools ## the whole job in the browser on a real WordPress: make 
 
 chaos: test-tools ## random rounds of faults: make chaos CHAOS_ROUNDS=1000 CHAOS_WORLDS=4, or CHAOS_TIME=10m; CHAOS_SEED=… repeats a run, CHAOS_SERVICE=wordpress takes a WordPress behind a proxy that misbehaves
 	CHAOS_VERBOSE=1 $(GO) test -count=1 -v -timeout 0 -run "$$([ "$${CHAOS_SERVICE:-}" = wordpress ] && echo TestChaosOnWordPress || echo 'TestChaos$$')" ./e2e/chaos
+
+load: test-tools ## many people edit while processes are killed: make load LOAD_PEOPLE=200 LOAD_TIME=5m LOAD_ROWS=1000000 LOAD_KILL=20s, which are the defaults
+	LOAD_PEOPLE=$${LOAD_PEOPLE:-200} LOAD_TIME=$${LOAD_TIME:-5m} LOAD_ROWS=$${LOAD_ROWS:-1000000} LOAD_KILL=$${LOAD_KILL:-20s} $(GO) test -count=1 -v -timeout 0 -run '^TestNothingIsLostUnderLoad$$' ./e2e
+
+streams: test-tools ## many event streams at one process: make streams STREAM_COUNT=10000 STREAM_TIME=10m, which are the defaults
+	ulimit -n $$(ulimit -Hn); STREAM_COUNT=$${STREAM_COUNT:-10000} STREAM_TIME=$${STREAM_TIME:-10m} $(GO) test -count=1 -v -timeout 0 -run '^TestManyStreams$$' ./internal/events
 
 bench: ## the figures of docs/benchmarks.md, each with its limit from the same run (make bench BENCH_ROWS=100000 for fewer rows)
 	@BENCH_ROWS=$(BENCH_ROWS) $(GO) test ./bench -run '^$$' -bench . -benchtime 1x -timeout 4h

@@ -39,13 +39,21 @@ const howMany = 3000
 // mustHosted starts two serve and two worker processes at the same moment, on a database that nobody has used, and takes a snapshot.
 func mustHosted(t *testing.T) *hosted {
 	t.Helper()
+	h := mustHostedOf(t, howMany)
+	h.mustListRecords()
+	return h
+}
+
+// mustHostedOf is mustHosted with as many things as are wanted, and more settings.
+func mustHostedOf(t *testing.T, things int, env ...string) *hosted {
+	t.Helper()
 	h := &hosted{T: t, database: testdb.URL(t)}
-	h.fleet = program.MustFleet(t, h.database, 2, 2, "SIGN_IN=passwords", "ALLOWED_ADDRESSES=127.0.0.1", "PASSWORD_MEMORY=64", "PASSWORD_ROUNDS=1",
-		"DATABASE_CONNECTIONS=8", "LEASE=4s", "STOP_DELAY=400ms")
+	h.fleet = program.MustFleet(t, h.database, 2, 2, append([]string{"SIGN_IN=passwords", "ALLOWED_ADDRESSES=127.0.0.1", "PASSWORD_MEMORY=64", "PASSWORD_ROUNDS=1",
+		"DATABASE_CONNECTIONS=8", "LEASE=4s", "STOP_DELAY=400ms"}, env...)...)
 	address := testdb.URL(t)
 	h.service = testdb.Pool(t, address)
 	for _, sql := range []string{`create table things (id int primary key, name text not null, note text not null default '')`,
-		fmt.Sprintf(`insert into things select n, 'Thing ' || n from generate_series(1, %d) n`, howMany)} {
+		fmt.Sprintf(`insert into things select n, 'Thing ' || n from generate_series(1, %d) n`, things)} {
 		if _, err := h.service.Exec(t.Context(), sql); err != nil {
 			t.Fatal(err)
 		}
@@ -63,6 +71,12 @@ func mustHosted(t *testing.T) *hosted {
 	h.waitFor(text(made, "job", "id"))
 	h.snapshot = "/snapshots/" + text(made, "snapshot", "id")
 	h.things = h.snapshot + "/tables/" + text(h.ana.MustAsk("GET", h.snapshot+"/tables", nil, 200), "items", 0, "id")
+	return h
+}
+
+// mustListRecords finds out the ids of the things.
+func (h *hosted) mustListRecords() {
+	h.Helper()
 	for cursor := ""; ; {
 		page := h.ana.MustAsk("GET", h.things+"/records?limit=1000"+cursor, nil, 200)
 		for _, r := range field(page, "items").([]any) {
@@ -75,9 +89,8 @@ func mustHosted(t *testing.T) *hosted {
 		cursor = "&after=" + url.QueryEscape(next)
 	}
 	if len(h.records) != howMany {
-		t.Fatalf("%d records, want %d", len(h.records), howMany)
+		h.Fatalf("%d records, want %d", len(h.records), howMany)
 	}
-	return h
 }
 
 // waitFor waits until a job is done, whoever does it.

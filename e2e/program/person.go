@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -21,7 +22,7 @@ type Person struct {
 }
 
 // Password is everybody's in tests.
-const Password = "correct horse battery staple"
+const Password = "a kettle boils beside nine boats"
 
 // MustSetUp makes the first account of a fleet by the link that it printed, and gives its person.
 func (f *Fleet) MustSetUp() *Person {
@@ -40,8 +41,29 @@ func (f *Fleet) MustSignIn() *Person {
 }
 
 // Stranger is a browser that nobody has signed in with.
-func (f *Fleet) Stranger() *Person {
-	client := f.Proxy.Client()
+func (f *Fleet) Stranger() *Person { return f.stranger(f.Proxy.Client()) }
+
+// MustJoin is a browser of the n-th of many people: the first account invites them, and each has connections and an address of their own.
+func (f *Fleet) MustJoin(by *Person, n int, role string) *Person {
+	f.t.Helper()
+	resp, err := by.Client.PostForm(by.Base+"/members/invitations", url.Values{"email": {fmt.Sprintf("person%d@example.org", n)}, "role": {role}})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	raw, _ := io.ReadAll(resp.Body)
+	link := invitationLink.FindSubmatch(raw)
+	if link == nil {
+		f.t.Fatalf("no invitation is shown: %d %.600s", resp.StatusCode, raw)
+	}
+	p := f.stranger(f.Proxy.clientOf(n))
+	p.mustForm("/invitation/join", url.Values{"code": {string(link[1])}, "name": {fmt.Sprint("Person ", n)}, "password": {Password}})
+	return p
+}
+
+var invitationLink = regexp.MustCompile(`/invitation#([A-Za-z0-9_-]+)`)
+
+func (f *Fleet) stranger(client *http.Client) *Person {
 	client.Jar, _ = cookiejar.New(nil) // without options it cannot fail
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &Person{Client: client, Base: f.Proxy.URL, t: f.t}

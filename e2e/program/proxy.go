@@ -79,6 +79,14 @@ func (p *Proxy) Client() *http.Client {
 	return &http.Client{Transport: p.server.Client().Transport, Timeout: 30 * time.Second}
 }
 
+// clientOf is a Client with connections and a loopback address of its own, the n-th of many.
+func (p *Proxy) clientOf(n int) *http.Client {
+	own := p.server.Client().Transport.(*http.Transport).Clone()
+	own.DialContext = (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 1, byte(n/250), byte(n%250+1))}}).DialContext
+	own.ForceAttemptHTTP2 = true
+	return &http.Client{Transport: own, Timeout: 30 * time.Second}
+}
+
 // Served says how many requests each process has answered.
 func (p *Proxy) Served() []int64 {
 	var out []int64

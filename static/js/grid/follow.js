@@ -10,6 +10,7 @@ import { clientId, subscribe } from '../events.js';
 const PACE_MS = 400;
 const DOWNLOAD_MS = 4_000;
 const FEW = 200; // rows patched by id; more refresh what is seen
+const COUNTS_MS = 4_000; // between two looks at the counts while others change something all the time: with 200 people they all would ask at each change
 
 export class Follow {
 	/** @type {Set<number>} */
@@ -17,6 +18,8 @@ export class Follow {
 	#all = false;
 	#timer = 0;
 	#ordered = 0;
+	#counting = 0;
+	#counted = -Infinity;
 
 	/** @param {import('./main.js').App} app */
 	constructor(app) {
@@ -61,11 +64,27 @@ export class Follow {
 		const all = this.#all;
 		this.#rows.clear();
 		this.#all = false;
-		await this.app.status.renew();
+		await this.#count();
 		if (all) this.grid.window.refresh();
 		else if (rows.length) await this.grid.window.patch(rows);
 		if (all || rows.length) this.app.panel.renew(all ? undefined : rows);
 		this.#download();
+	}
+
+	/** The counts are asked for at once, then again when it suits: each browser at its own time. */
+	async #count() {
+		if (this.#counting) return;
+		const wait = this.#counted + COUNTS_MS * (0.75 + Math.random() / 2) - performance.now();
+		if (wait > 0 && !this.grid.downloading && !this.grid.busy) {
+			this.#counting = window.setTimeout(() => {
+				this.#counting = 0;
+				this.#counted = performance.now();
+				this.app.status.renew();
+			}, wait);
+			return;
+		}
+		this.#counted = performance.now();
+		await this.app.status.renew();
 	}
 
 	/** During a download the order grows with it, every few seconds, while nobody is in the middle of something. */
