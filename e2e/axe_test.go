@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
+
+	"scratchpaper/internal/browsertest"
 )
 
 func mustAxe(t *testing.T) string {
@@ -17,30 +19,28 @@ func mustAxe(t *testing.T) string {
 	return string(axe)
 }
 
-// accessible looks at a page in light and dark, on a desk and on a phone: axe finds nothing, and nothing is wider than the window.
+// accessible looks at a page in each rendering: axe finds nothing, and nothing is wider than the window.
 func (b tab) accessible(axe, name, address string) {
 	b.t.Helper()
-	for _, width := range []int64{1440, 390} {
-		for _, theme := range []string{"light", "dark"} {
-			ctx, cancel := b.within()
-			if err := chromedp.Do(ctx, chromedp.EmulateViewport(width, 900)); err != nil {
-				b.t.Fatal(err)
-			}
-			b.says(`document.cookie = 'theme=` + theme + `; path=/'`)
-			b.open(address)
-			b.until(name+" is there", `document.readyState === 'complete'`)
-			found, err := chromedp.Run(ctx, chromedp.Evaluate[string](axe+`;axe.run(document).then(r =>
-				r.violations.map(v => v.id + ': ' + v.nodes.slice(0, 3).map(n => n.html.slice(0, 200) + ' ' + n.failureSummary).join(' | ')).join('\n') +
-				(document.documentElement.scrollWidth > innerWidth ? '\nthe page is wider than the window' : ''))`, chromedp.EvalAwaitPromise))
-			cancel()
-			if err != nil {
-				b.t.Fatalf("axe on %s: %v", name, err)
-			}
-			if found != "" {
-				b.t.Errorf("%s at %d, %s: %s", name, width, theme, found)
-			}
-			b.shot(name + "-" + theme + "-" + map[int64]string{1440: "1440", 390: "390"}[width])
+	for _, r := range browsertest.Renderings() {
+		ctx, cancel := b.within()
+		if err := chromedp.Do(ctx, chromedp.EmulateViewport(r.Width, 900)); err != nil {
+			b.t.Fatal(err)
 		}
+		b.says(`document.cookie = 'theme=` + r.Theme + `; path=/'`)
+		b.open(address)
+		b.until(name+" is there", `document.readyState === 'complete'`)
+		found, err := chromedp.Run(ctx, chromedp.Evaluate[string](axe+`;axe.run(document).then(r =>
+			r.violations.map(v => v.id + ': ' + v.nodes.slice(0, 3).map(n => n.html.slice(0, 200) + ' ' + n.failureSummary).join(' | ')).join('\n') +
+			(document.documentElement.scrollWidth > innerWidth ? '\nthe page is wider than the window' : ''))`, chromedp.EvalAwaitPromise))
+		cancel()
+		if err != nil {
+			b.t.Fatalf("axe on %s: %v", name, err)
+		}
+		if found != "" {
+			b.t.Errorf("%s at %d, %s: %s", name, r.Width, r.Theme, found)
+		}
+		b.shot(fmt.Sprintf("%s-%s-%d", name, r.Theme, r.Width))
 	}
 	ctx, cancel := b.within()
 	defer cancel()

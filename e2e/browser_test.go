@@ -3,12 +3,13 @@ package e2e
 import (
 	"context"
 	"os"
-	"os/exec"
 	"testing"
 	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"scratchpaper/internal/browsertest"
 )
 
 // tab is a page in a real browser.
@@ -20,27 +21,12 @@ type tab struct {
 // patience is how long one step in the browser may take.
 const patience = 30 * time.Second
 
-func mustTab(t *testing.T, width, height int, more ...chromedp.ExecAllocatorOption) tab {
+func mustTab(t *testing.T, width, height int64, flags ...chromedp.ExecAllocatorOption) tab {
 	t.Helper()
-	path := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
-		if found, err := exec.LookPath(name); err == nil {
-			path = found
-			break
-		}
+	if len(flags) > 0 {
+		return tab{t, browsertest.Own(t, width, height, flags...)}
 	}
-	if path == "" {
-		t.Fatal("this test needs Chromium or Chrome on the PATH")
-	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.WindowSize(width, height))
-	allocator, end := chromedp.NewExecAllocator(context.Background(), append(options, more...)...)
-	t.Cleanup(end)
-	ctx, quit := chromedp.NewContext(allocator)
-	t.Cleanup(quit)
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatal(err)
-	}
-	return tab{t, ctx}
+	return tab{t, browsertest.Page(t, width, height)}
 }
 
 func (b tab) within() (context.Context, context.CancelFunc) {

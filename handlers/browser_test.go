@@ -11,8 +11,11 @@ import (
 
 	"github.com/chromedp/chromedp"
 
+	"scratchpaper/internal/browsertest"
 	"scratchpaper/store"
 )
+
+func TestMain(m *testing.M) { browsertest.Main(m) }
 
 // browser is a real Chromium on a page of the site.
 type browser struct {
@@ -23,16 +26,9 @@ type browser struct {
 
 func mustBrowser(t *testing.T, s *site, width int64) *browser {
 	t.Helper()
-	ctx, cancel := chromedp.NewContext(context.Background())
-	t.Cleanup(cancel)
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatalf("a browser is needed (chromium): %v", err)
-	}
-	ctx, stop := context.WithTimeout(ctx, 2*time.Minute)
+	ctx, stop := context.WithTimeout(browsertest.Page(t, width, 900), 2*time.Minute)
 	t.Cleanup(stop)
-	b := &browser{s, t, ctx}
-	b.must(chromedp.EmulateViewport(width, 900))
-	return b
+	return &browser{s, t, ctx}
 }
 
 func (b *browser) must(steps ...chromedp.Action[chromedp.Void]) {
@@ -112,21 +108,7 @@ func TestPagesCanBeReadByEverybody(t *testing.T) {
 	b := mustBrowser(t, s, 1440)
 	pages := []string{"/", "/connections", "/connections/new", "/connections/new/postgres", "/connections/" + con, "/snapshots/new?connection=" + con,
 		"/jobs", "/jobs/" + j.ID, file, "/settings", "/gallery", "/nope"}
-	for _, width := range []int64{1440, 390} {
-		b.must(chromedp.EmulateViewport(width, 900))
-		for _, theme := range []string{"light", "dark"} {
-			b.open("/settings")
-			if _, err := chromedp.Run(b.ctx, chromedp.Evaluate[string]("document.cookie = 'theme="+theme+"; path=/'")); err != nil {
-				t.Fatal(err)
-			}
-			for _, path := range pages {
-				b.open(path)
-				if found := b.violations(axe); found != "" {
-					t.Errorf("%s at %d, %s: %s", path, width, theme, found)
-				}
-			}
-		}
-	}
+	b.looksAt(axe, pages...)
 }
 
 func TestTheFormStaysWithWhatWasWrong(t *testing.T) {

@@ -7,6 +7,8 @@ import (
 
 	"github.com/chromedp/chromedp"
 
+	"scratchpaper/internal/browsertest"
+
 	"scratchpaper/internal/auth"
 )
 
@@ -78,23 +80,21 @@ func TestThePagesOfGettingInCanBeReadByEverybody(t *testing.T) {
 	b.shot("/menu", "dark", 390)
 }
 
-// looksAt lets axe look at pages, wide and narrow, light and dark.
+// looksAt lets axe look at pages in each rendering.
 func (b *browser) looksAt(axe string, pages ...string) {
 	b.t.Helper()
-	for _, width := range []int64{1440, 390} {
-		b.must(chromedp.EmulateViewport(width, 900))
-		for _, theme := range []string{"light", "dark"} {
-			b.open("/forgot")
-			if _, err := chromedp.Run(b.ctx, chromedp.Evaluate[string]("document.cookie = 'theme="+theme+"; path=/'")); err != nil {
-				b.t.Fatal(err)
+	for _, r := range browsertest.Renderings() {
+		b.must(chromedp.EmulateViewport(r.Width, 900))
+		b.open("/forgot")
+		if _, err := chromedp.Run(b.ctx, chromedp.Evaluate[string]("document.cookie = 'theme="+r.Theme+"; path=/'")); err != nil {
+			b.t.Fatal(err)
+		}
+		for _, path := range pages {
+			b.open(path)
+			if found := b.violations(axe); found != "" {
+				b.t.Errorf("%s at %d, %s: %s", path, r.Width, r.Theme, found)
 			}
-			for _, path := range pages {
-				b.open(path)
-				if found := b.violations(axe); found != "" {
-					b.t.Errorf("%s at %d, %s: %s", path, width, theme, found)
-				}
-				b.shot(path, theme, width)
-			}
+			b.shot(path, r.Theme, r.Width)
 		}
 	}
 }

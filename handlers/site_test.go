@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
-	"github.com/jackc/pgx/v5"
 	"github.com/redis/go-redis/v9"
 
 	"scratchpaper/connectors"
@@ -25,7 +24,6 @@ import (
 	"scratchpaper/internal/metrics"
 	"scratchpaper/internal/orgcheck"
 	"scratchpaper/jobs"
-	"scratchpaper/migrations"
 	"scratchpaper/store"
 )
 
@@ -104,14 +102,7 @@ func mustSite(t *testing.T) *site {
 func mustSiteWith(t *testing.T, change func(s *site, d *Deps)) *site {
 	t.Helper()
 	ctx := t.Context()
-	address := testdb.Prepared(t, "pages", func(ctx context.Context, url string) error {
-		cfg, err := pgx.ParseConfig(url)
-		if err != nil {
-			return err
-		}
-		_, err = migrations.Up(ctx, cfg)
-		return err
-	})
+	address := testdb.Migrated(t)
 	pool, err := store.Connect(ctx, address, 8, orgcheck.Tracer(t))
 	if err != nil {
 		t.Fatal(err)

@@ -21,7 +21,6 @@ import (
 	"scratchpaper/internal/localdb/testdb"
 	"scratchpaper/internal/orgcheck"
 	"scratchpaper/internal/sample"
-	"scratchpaper/migrations"
 	"scratchpaper/store"
 )
 
@@ -67,16 +66,11 @@ func mustOffice(t *testing.T, fill func(ctx context.Context, conn *pgx.Conn) err
 func officeFor(t *testing.T, k connectors.Connector, n store.NewConnection, timings Timings) *office {
 	t.Helper()
 	ctx := t.Context()
-	url := testdb.URL(t)
-	pool, err := store.Connect(ctx, url, 8, orgcheck.Tracer(t))
+	pool, err := store.Connect(ctx, testdb.Migrated(t), 8, orgcheck.Tracer(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	cfg, _ := pgx.ParseConfig(url)
-	if _, err := migrations.Up(ctx, cfg); err != nil {
-		t.Fatal(err)
-	}
 	o := &office{by: core.Local()}
 	o.Store = store.New(store.Options{Pool: pool, Sealer: openBox{}, Log: slog.New(slog.DiscardHandler)})
 	if o.con, err = o.CreateConnection(ctx, o.by, n); err != nil {

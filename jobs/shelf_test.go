@@ -21,7 +21,6 @@ import (
 	"scratchpaper/internal/core"
 	"scratchpaper/internal/localdb/testdb"
 	"scratchpaper/internal/orgcheck"
-	"scratchpaper/migrations"
 	"scratchpaper/store"
 )
 
@@ -304,14 +303,7 @@ func mustLibrary(t *testing.T, s *shelf) *library {
 	t.Helper()
 	ctx := t.Context()
 	l := &library{by: core.Local(), hints: &recorder{}, shelves: &sync.Map{}}
-	l.url = testdb.Prepared(t, "migrated", func(ctx context.Context, url string) error {
-		cfg, err := pgx.ParseConfig(url)
-		if err != nil {
-			return err
-		}
-		_, err = migrations.Up(ctx, cfg)
-		return err
-	})
+	l.url = testdb.Migrated(t)
 	pool, err := store.Connect(ctx, l.url, 10, orgcheck.Tracer(t))
 	if err != nil {
 		t.Fatal(err)

@@ -17,7 +17,6 @@ import (
 	"scratchpaper/internal/core"
 	"scratchpaper/internal/localdb/testdb"
 	"scratchpaper/internal/orgcheck"
-	"scratchpaper/migrations"
 )
 
 // content gives everything of a database as text: by table its rows in order, and by schema its form. Companions of restored snapshots are
@@ -134,15 +133,7 @@ func mustUsed(t *testing.T) (*Store, kettles) {
 // mustEmpty gives an empty database whose control tables are of the program's version.
 func mustEmpty(t *testing.T) *pgxpool.Pool {
 	t.Helper()
-	url := testdb.URL(t)
-	conf, err := pgx.ParseConfig(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := migrations.Up(t.Context(), conf); err != nil {
-		t.Fatal(err)
-	}
-	pool, err := Connect(context.Background(), url, 4, orgcheck.Tracer(t))
+	pool, err := Connect(context.Background(), testdb.Migrated(t), 4, orgcheck.Tracer(t))
 	if err != nil {
 		t.Fatal(err)
 	}

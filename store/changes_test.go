@@ -1,7 +1,6 @@
 package store
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -13,7 +12,6 @@ import (
 	"scratchpaper/internal/core"
 	"scratchpaper/internal/localdb/testdb"
 	"scratchpaper/internal/orgcheck"
-	"scratchpaper/migrations"
 )
 
 // kettles is a snapshot with a table of n records as a download would leave it, and a job that holds its lease.
@@ -35,14 +33,7 @@ func (k kettles) col(slug string) int {
 func mustStore(t *testing.T, ended ...func(pgx.TraceQueryEndData)) *Store {
 	t.Helper()
 	ctx := t.Context()
-	url := testdb.Prepared(t, "migrated", func(ctx context.Context, url string) error {
-		cfg, err := pgx.ParseConfig(url)
-		if err != nil {
-			return err
-		}
-		_, err = migrations.Up(ctx, cfg)
-		return err
-	})
+	url := testdb.Migrated(t)
 	pool, err := Connect(ctx, url, 8, orgcheck.Tracer(t, ended...))
 	if err != nil {
 		t.Fatal(err)

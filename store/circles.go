@@ -108,7 +108,8 @@ func circleBreaks(waits []wait) map[int64][]int {
 }
 
 // deleteLevels gives the level of each item that waits or is waited for: 1 waits for nothing, the others go after those that
-// they wait for. A circle, and what waits for one, is of the last.
+// they wait for. A circle, and what waits for one, is of the last, which is never the first: those that wait for nothing do not
+// share a request with a circle that the service may refuse.
 func deleteLevels(waits []wait) map[int64]int {
 	w := newWaiting(waits)
 	levels, level := map[int64]int{}, 1
@@ -121,7 +122,7 @@ func deleteLevels(waits []wait) map[int64]int {
 		now = next
 	}
 	for _, item := range w.items(func(int64) bool { return true }) {
-		levels[item] = level
+		levels[item] = max(level, 2)
 	}
 	return levels
 }

@@ -43,3 +43,11 @@ func TestAHundredThousandRecordsOfOneParentAndAHundredThousandCirclesAreQuick(t 
 		t.Errorf("the levels are %d, %d and %d", one, many, circle)
 	}
 }
+
+func TestACircleOfDeletesSharesNoLevelWithWhatWaitsForNothing(t *testing.T) {
+	t.Parallel()
+	levels := deleteLevels([]wait{{5, 6, 1, false}, {6, 5, 1, false}}) // items that are not named are of level 1
+	if levels[5] != 2 || levels[6] != 2 {
+		t.Errorf("the levels are %v", levels)
+	}
+}

@@ -12,6 +12,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"scratchpaper/internal/browsertest"
 	"scratchpaper/internal/core"
 	"scratchpaper/store"
 )
@@ -503,19 +504,17 @@ func TestAxeFindsNothingOnTheGridAndTheRecord(t *testing.T) {
 	_, err = s.ApplyChanges(t.Context(), s.by, s.table.Ref(), store.Changes{Sets: []store.CellEdit{{Record: ids[2], Column: s.col("title"), Value: core.TextValue("Suggested")}}}, store.ChangeOptions{Suggest: true})
 	must(t, err)
 	p := mustPage(t, s.address())
-	for _, width := range []int64{1440, 390} {
-		for _, theme := range []string{"light", "dark"} {
-			for _, address := range []string{s.address(), fmt.Sprintf("%s?record=%d", s.address(), ids[1])} {
-				p.get(`(document.cookie = 'theme=` + theme + `; path=/', 1)`)
-				p.do(chromedp.EmulateViewport(width, 900), chromedp.Navigate(address))
-				p.until("the grid is ready", `document.querySelector('#grid')?.dataset.ready`)
-				found := p.get(`(() => { ` + string(axe) + `; return axe.run(document).then((r) => r.violations.map((v) => v.id + ': ' + v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160)).join(' | ')).join('\n')) })()`)
-				if found != `""` {
-					t.Errorf("%d, %s, %s: %s", width, theme, address, found)
-				}
-				if wide := p.get(`document.documentElement.scrollWidth > innerWidth`); wide != "false" {
-					t.Errorf("%d: the page is wider than the window", width)
-				}
+	for _, r := range browsertest.Renderings() {
+		for _, address := range []string{s.address(), fmt.Sprintf("%s?record=%d", s.address(), ids[1])} {
+			p.get(`(document.cookie = 'theme=` + r.Theme + `; path=/', 1)`)
+			p.do(chromedp.EmulateViewport(r.Width, 900), chromedp.Navigate(address))
+			p.until("the grid is ready", `document.querySelector('#grid')?.dataset.ready`)
+			found := p.get(`(() => { ` + string(axe) + `; return axe.run(document).then((r) => r.violations.map((v) => v.id + ': ' + v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160)).join(' | ')).join('\n')) })()`)
+			if found != `""` {
+				t.Errorf("%d, %s, %s: %s", r.Width, r.Theme, address, found)
+			}
+			if wide := p.get(`document.documentElement.scrollWidth > innerWidth`); wide != "false" {
+				t.Errorf("%d: the page is wider than the window", r.Width)
 			}
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os/exec"
 	"testing"
 	"time"
 
@@ -17,17 +16,18 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
-	"github.com/jackc/pgx/v5"
 	"github.com/redis/go-redis/v9"
 
 	"scratchpaper/handlers"
+	"scratchpaper/internal/browsertest"
 	"scratchpaper/internal/core"
 	"scratchpaper/internal/events"
 	"scratchpaper/internal/localdb/testdb"
 	"scratchpaper/internal/orgcheck"
-	"scratchpaper/migrations"
 	"scratchpaper/store"
 )
+
+func TestMain(m *testing.M) { browsertest.Main(m) }
 
 // patience is how long a condition in the browser may take; the machine may be busy.
 const patience = 20 * time.Second
@@ -68,14 +68,9 @@ func mustShop(t *testing.T, kettles int) shop {
 func mustShopOf(t *testing.T, kettles int, bulk int64) shop {
 	t.Helper()
 	ctx := t.Context()
-	url := testdb.URL(t)
-	pool, err := store.Connect(ctx, url, 8, orgcheck.Tracer(t))
+	pool, err := store.Connect(ctx, testdb.Migrated(t), 8, orgcheck.Tracer(t))
 	must(t, err)
 	t.Cleanup(pool.Close)
-	cfg, err := pgx.ParseConfig(url)
-	must(t, err)
-	_, err = migrations.Up(ctx, cfg)
-	must(t, err)
 	quiet := slog.New(slog.DiscardHandler)
 	rdb := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr()})
 	t.Cleanup(func() { _ = rdb.Close() })
@@ -170,22 +165,8 @@ func mustPage(t *testing.T, address string) page {
 
 func mustBrowser(t *testing.T) page {
 	t.Helper()
-	path := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
-		if found, err := exec.LookPath(name); err == nil {
-			path = found
-			break
-		}
-	}
-	if path == "" {
-		t.Fatal("this test needs Chromium or Chrome on the PATH")
-	}
-	allocator, end := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.WindowSize(1440, 900))...)
-	t.Cleanup(end)
-	ctx, quit := chromedp.NewContext(allocator)
-	t.Cleanup(quit)
+	ctx := browsertest.Page(t, 1440, 900)
 	p := page{t, ctx}
-	p.do()
 	must(t, chromedp.Listen(ctx, func(ev any) {
 		if e, ok := ev.(*runtime.EventExceptionThrown); ok {
 			t.Errorf("the page threw: %s %s", e.ExceptionDetails.Text, e.ExceptionDetails.Exception.Description)
@@ -196,7 +177,7 @@ func mustBrowser(t *testing.T) page {
 
 func (p page) open(address string) {
 	p.t.Helper()
-	p.do(chromedp.EmulateViewport(1440, 900), chromedp.Navigate(address))
+	p.do(chromedp.Navigate(address))
 	p.until("the grid is ready", `document.querySelector('#grid')?.dataset.ready`)
 }
 

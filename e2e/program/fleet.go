@@ -123,18 +123,6 @@ type Process struct {
 	log     bytes.Buffer
 }
 
-// root is the folder of the repository, in which the app has no .env: tests run below it, also when paths are trimmed from their binary.
-func root() string {
-	dir, err := os.Getwd()
-	for err == nil && dir != filepath.Dir(dir) {
-		if _, missing := os.Stat(filepath.Join(dir, "main.go")); missing == nil {
-			return dir
-		}
-		dir = filepath.Dir(dir)
-	}
-	return ""
-}
-
 // Start runs the process and waits until it says that it has started.
 func (p *Process) Start() error {
 	path, err := Build()
@@ -142,7 +130,7 @@ func (p *Process) Start() error {
 		return err
 	}
 	cmd := exec.Command(path, p.command)
-	cmd.Dir = root()
+	cmd.Dir = filepath.Dir(path) // there is no .env
 	cmd.Env = append(os.Environ(), p.env...)
 	out, err := cmd.StderrPipe()
 	if err != nil {

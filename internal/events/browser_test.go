@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
-	"os/exec"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -18,7 +17,11 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"scratchpaper/internal/core"
+
+	"scratchpaper/internal/browsertest"
 )
+
+func TestMain(m *testing.M) { browsertest.Main(m) }
 
 // The page of these tests keeps what its callback got. Its policy is as strict as the program's.
 const (
@@ -72,30 +75,6 @@ func (s *site) events(w http.ResponseWriter, r *http.Request) {
 		Org: "o", Person: "p", Topics: r.URL.Query()["topic"],
 		Session: func(context.Context) bool { return !s.out.Load() },
 	})
-}
-
-// startBrowser opens a browser and gives the context that its tabs are made from.
-func startBrowser(t *testing.T) context.Context {
-	t.Helper()
-	var path string
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
-		if found, err := exec.LookPath(name); err == nil {
-			path = found
-			break
-		}
-	}
-	if path == "" {
-		t.Fatal("this test needs Chromium or Chrome on the PATH")
-	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path))
-	allocator, end := chromedp.NewExecAllocator(background, options...)
-	t.Cleanup(end)
-	ctx, quit := chromedp.NewContext(allocator)
-	t.Cleanup(quit)
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatal(err)
-	}
-	return ctx
 }
 
 // tab is one tab on the test page.
@@ -178,7 +157,7 @@ func (s *site) tell(snapshot, kind string) {
 func TestSevenTabsShareOneStreamAndHandItOver(t *testing.T) {
 	t.Parallel()
 	s := startSite(t)
-	browser := startBrowser(t)
+	browser := browsertest.Page(t, 1440, 900)
 	var tabs []tab
 	var topics []string
 	for i := range 7 {
@@ -220,7 +199,7 @@ func TestSevenTabsShareOneStreamAndHandItOver(t *testing.T) {
 func TestTopicsComeAndGoWithTabsAndSubscriptions(t *testing.T) {
 	t.Parallel()
 	s := startSite(t)
-	browser := startBrowser(t)
+	browser := browsertest.Page(t, 1440, 900)
 	first := s.openTab(t, browser, "person.org.v1", "snapshot:s1")
 	first.until(t, "test.started()")
 	second := s.openTab(t, browser, "person.org.v1", "snapshot:s2")
@@ -242,7 +221,7 @@ func TestTopicsComeAndGoWithTabsAndSubscriptions(t *testing.T) {
 func TestTabsOfAnotherPersonHaveTheirOwnStream(t *testing.T) {
 	t.Parallel()
 	s := startSite(t)
-	browser := startBrowser(t)
+	browser := browsertest.Page(t, 1440, 900)
 	one := s.openTab(t, browser, "ada.org.v1", "snapshot:s1")
 	two := s.openTab(t, browser, "bo.org.v1", "snapshot:s1")
 	for _, b := range []tab{one, two} {
@@ -253,7 +232,7 @@ func TestTabsOfAnotherPersonHaveTheirOwnStream(t *testing.T) {
 func TestALostConnectionIsMadeAgainAndResynced(t *testing.T) {
 	t.Parallel()
 	s := startSite(t)
-	b := s.openTab(t, startBrowser(t), "person.org.v1", "snapshot:s1")
+	b := s.openTab(t, browsertest.Page(t, 1440, 900), "person.org.v1", "snapshot:s1")
 	b.until(t, "test.started()")
 	s.server.CloseClientConnections()
 	b.until(t, "test.resynced() && test.gaps() === 1")
@@ -264,7 +243,7 @@ func TestALostConnectionIsMadeAgainAndResynced(t *testing.T) {
 func TestTheEndOfTheSessionReloadsEveryTab(t *testing.T) {
 	t.Parallel()
 	s := startSite(t)
-	browser := startBrowser(t)
+	browser := browsertest.Page(t, 1440, 900)
 	tabs := []tab{
 		s.openTab(t, browser, "person.org.v1", "snapshot:s1"),
 		s.openTab(t, browser, "person.org.v1", "snapshot:s2"),
@@ -282,7 +261,7 @@ func TestTheEndOfTheSessionReloadsEveryTab(t *testing.T) {
 func TestWithoutWebLocksVisibleTabsHaveTheirOwnStreamAndHiddenOnesNone(t *testing.T) {
 	t.Parallel()
 	s := startSite(t)
-	browser := startBrowser(t)
+	browser := browsertest.Page(t, 1440, 900)
 	one, two := s.openTab(t, browser, "", "snapshot:s1"), s.openTab(t, browser, "", "snapshot:s1")
 	for _, b := range []tab{one, two} {
 		b.until(t, "test.started()")
@@ -304,7 +283,7 @@ func TestWithoutWebLocksVisibleTabsHaveTheirOwnStreamAndHiddenOnesNone(t *testin
 func TestAStreamHeldByASleepingTabIsTakenOver(t *testing.T) {
 	t.Parallel()
 	s := startSite(t)
-	browser := startBrowser(t)
+	browser := browsertest.Page(t, 1440, 900)
 	sleeper := s.openTab(t, browser, "person.org.v1", "snapshot:s1")
 	sleeper.until(t, "test.started() && "+holdsStream)
 	awake := s.openTab(t, browser, "person.org.v1", "snapshot:s2")
@@ -331,7 +310,7 @@ func TestAStreamHeldByASleepingTabIsTakenOver(t *testing.T) {
 func TestAStreamHeldByATabThatHangsIsTakenOver(t *testing.T) {
 	t.Parallel()
 	s := startSite(t)
-	browser := startBrowser(t)
+	browser := browsertest.Page(t, 1440, 900)
 	hanging := s.openTab(t, browser, "somebody.else.v1", "snapshot:s1")
 	hanging.do(t, `navigator.locks.request('scratchpaper-events:person.org.v1', () => new Promise(() => {})); 0`)
 	waiting := s.openTab(t, browser, "person.org.v1", "snapshot:s2")
@@ -343,7 +322,7 @@ func TestAStreamHeldByATabThatHangsIsTakenOver(t *testing.T) {
 func TestAPageThatComesBackByTheBackButtonListensAgain(t *testing.T) {
 	t.Parallel()
 	s := startSite(t)
-	b := s.openTab(t, startBrowser(t), "person.org.v1", "snapshot:s1")
+	b := s.openTab(t, browsertest.Page(t, 1440, 900), "person.org.v1", "snapshot:s1")
 	b.until(t, "test.started()")
 	for _, away := range []string{"pagehide", "pageshow"} {
 		b.do(t, fmt.Sprintf(`window.dispatchEvent(new PageTransitionEvent('%s', {persisted: true})); 0`, away))

@@ -22,6 +22,7 @@ import (
 
 	"scratchpaper/internal/core"
 	"scratchpaper/internal/localdb"
+	"scratchpaper/migrations"
 )
 
 const (
@@ -76,6 +77,19 @@ func Prepared(t testing.TB, name string, prepare func(ctx context.Context, url s
 		t.Fatalf("preparing the test database %s: %v", name, err)
 	}
 	return clone(t, db)
+}
+
+// Migrated gives a fresh database with the app's control tables, empty.
+func Migrated(t testing.TB) string {
+	t.Helper()
+	return Prepared(t, "migrated", func(ctx context.Context, url string) error {
+		config, err := pgx.ParseConfig(url)
+		if err != nil {
+			return err
+		}
+		_, err = migrations.Up(ctx, config)
+		return err
+	})
 }
 
 // TCP rewrites an address of this package to one over 127.0.0.1, for code that takes no sockets.
