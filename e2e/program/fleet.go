@@ -86,7 +86,7 @@ func (f *Fleet) Run(env []string, args ...string) (string, error) {
 		return "", err
 	}
 	cmd := exec.Command(path, args...)
-	cmd.Dir = root()
+	cmd.Dir = filepath.Dir(path) // there is no .env
 	cmd.Env = append(append(os.Environ(), f.shared...), env...)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
