@@ -32,6 +32,7 @@ import (
 	"scratchpaper/internal/metrics"
 	"scratchpaper/internal/sample"
 	"scratchpaper/internal/secrets"
+	"scratchpaper/internal/webhook"
 	"scratchpaper/jobs"
 	"scratchpaper/migrations"
 	"scratchpaper/static"
@@ -296,7 +297,7 @@ func (a *app) openStore(ctx context.Context, databaseURL string) error {
 	a.turns = turns.New(a.redis, a.log)
 	a.hub = events.New(a.redis, a.log, events.Version(version))
 	options := store.Options{Pool: pool, Notifier: a.hub, Sealer: keys, Log: a.log, Fault: a.fault, BulkCells: a.cfg.BulkCells,
-		Sessions: a.redis, SessionIdle: a.cfg.SessionIdle, AuditKept: a.cfg.AuditKept, Limits: store.Limits{Jobs: a.cfg.MaxJobs, Records: a.cfg.MaxRecords}}
+		Sessions: a.redis, SessionIdle: a.cfg.SessionIdle, AuditKept: a.cfg.AuditKept, Base: a.cfg.Base(), Limits: store.Limits{Jobs: a.cfg.MaxJobs, Records: a.cfg.MaxRecords}}
 	if a.cfg.RedisURL != "" {
 		options.Redis = a.redis
 	}
@@ -415,8 +416,10 @@ func (a *app) startJobs(ctx context.Context) error {
 		}
 	}
 	t := jobs.DefaultTimings().Scaled(a.cfg.Lease)
+	poster := webhook.New(a.guard.Dial)
+	a.later(poster.Close)
 	a.runner = jobs.New(jobs.Options{Store: a.store, Redis: a.redis, Dial: a.guard.Dial, Settings: a.settings, Lend: a.turns.Lend, Timings: t, Workers: a.cfg.Workers, Log: a.log,
-		Fault: a.fault, Slice: a.metrics.Slice})
+		Fault: a.fault, Slice: a.metrics.Slice, Post: poster.Post})
 	a.store.SetWaker(a.runner.Wake)
 	a.later(a.runner.Stop)
 	return a.runner.Start()

@@ -46,6 +46,8 @@ var pageAccess = map[core.Act][]string{
 	core.Manage: {
 		"GET /audit", "GET /audit.jsonl", "GET /members", "POST /members/invitations", "POST /members/invitations/:invitation/withdraw", "POST /members/:member/role", "POST /members/:member/remove",
 		"POST /members/:member/reset", "POST /organization/name", "POST /organization/settings", "POST /organizations",
+		"GET /settings/webhooks", "POST /settings/webhooks", "GET /settings/webhooks/:webhook", "POST /settings/webhooks/:webhook", "GET /settings/webhooks/:webhook/deliveries",
+		"POST /settings/webhooks/:webhook/test", "POST /settings/webhooks/:webhook/delete", "POST /settings/webhooks/:webhook/deliveries/:delivery/redeliver",
 	},
 	core.Approve: {"POST " + plan + "/approval/approve", "POST " + plan + "/approval/return"},
 	core.Publish: {

@@ -21,6 +21,9 @@ func (s *Server) showHome(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	if v.StoppedWebhooks, err = s.store.StoppedWebhooks(ctxOf(c), actor(c)); err != nil {
+		return err
+	}
 	p, err := s.page(c, "", "snapshots")
 	if err != nil {
 		return err

@@ -29,7 +29,7 @@ func mustEstate(t *testing.T) *estate {
 	t.Helper()
 	s := mustSiteWith(t, func(s *site, d *Deps) { d.SignIn = cheapSignIn(s) })
 	work := s.mustWork(t)
-	e := &estate{document: mustDocument(t, s), words: []string{"Zephyrine", "Quokka", "Axolotl", "Marmoset", "Narwhal", "Pangolin", "Ocelot", "Meerkat", "Numbat", "Quoll"}}
+	e := &estate{document: mustDocument(t, s), words: []string{"Zephyrine", "Quokka", "Axolotl", "Marmoset", "Narwhal", "Pangolin", "Ocelot", "Meerkat", "Numbat", "Quoll", "wombat"}}
 	const (
 		sn = "/snapshots/{snapshot}"
 		tb = sn + "/tables/{table}"
@@ -79,6 +79,18 @@ func mustEstate(t *testing.T) *estate {
 		t.Fatal(err)
 	}
 	e.ids["share"] = share.ID
+	hook, _, err := s.store.CreateWebhook(t.Context(), s.by, store.WebhookChange{Address: "https://wombat.example.org/hook", Events: core.WebhookEvents, Active: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.store.TestWebhook(t.Context(), s.by, hook.ID); err != nil {
+		t.Fatal(err)
+	}
+	told, err := s.store.Deliveries(t.Context(), s.by, hook.ID, 1)
+	if err != nil || len(told) != 1 {
+		t.Fatalf("%d deliveries, %v", len(told), err)
+	}
+	e.ids["webhook"], e.ids["delivery"] = hook.ID, told[0].ID
 	e.ids["session"], e.ids["invitation"], e.ids["member"] = signedIn.Session, invited.ID, s.by.Person
 	kept := s.api(t, "", "POST", e.address(tb+"/views"), `{"name": "Narwhal"}`, "Idempotency-Key", "Pangolin")
 	if kept.status != http.StatusCreated {
@@ -194,7 +206,7 @@ func (e *estate) attempts(method string) []attempt {
 	}
 	form := url.Values{"name": {"Mine"}, "connection": {e.ids["connection"]}, "table": {e.ids["table"]}, "item": {e.ids["item"]}, "as": {"not_sent"}, "included": {"false"},
 		"deletes": {"true"}, "record": {e.ids["record"]}, "connector": {"postgres"}, "action": {"save"}, "find": {"Kettle"}, "replace": {"x"}, "theme": {"dark"},
-		"organization": {e.by.Org}, "scope": {"read"}, "days": {"7"}, "role": {"viewer"}, "email": {"eve@example.org"}}
+		"organization": {e.by.Org}, "scope": {"read"}, "days": {"7"}, "role": {"viewer"}, "email": {"eve@example.org"}, "address": {"https://eve.example.org/"}, "events": {"job.done"}}
 	list := []attempt{{body: form.Encode(), contentType: "application/x-www-form-urlencoded", accept: "text/html"}}
 	form["table"] = []string{e.ids["table"], e.ids["remote"]} // where tables are chosen
 	list = append(list, attempt{body: form.Encode(), contentType: "application/x-www-form-urlencoded", accept: "text/html"})

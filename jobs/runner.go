@@ -16,6 +16,7 @@ import (
 
 	"scratchpaper/connectors"
 	"scratchpaper/internal/core"
+	"scratchpaper/internal/webhook"
 	"scratchpaper/store"
 )
 
@@ -55,6 +56,8 @@ type Options struct {
 	// Slice is told of each slice: its job's kind, the state that it left it in, and how long it took; nil is not.
 	Slice func(kind, state string, took time.Duration)
 	Kinds map[string]Kind // beside the program's own, which they replace; for tests
+	// Post tells a webhook something, once, and says how it went; nil tells none.
+	Post func(ctx context.Context, address string, m webhook.Message) webhook.Outcome
 }
 
 // Kind is what jobs of one kind do.
@@ -81,6 +84,7 @@ type Runner struct {
 	slots  chan struct{} // one for each job that this process works on at a time
 	mu     sync.Mutex    // guards open
 	open   bool          // between Start and Stop
+	teller *teller
 }
 
 const taskName = "job"
@@ -96,7 +100,7 @@ func New(o Options) *Runner {
 	if o.Timings.Grace == 0 {
 		o.Timings.Grace = o.Timings.Lease / 9
 	}
-	r := &Runner{o: o, owner: core.NewID("wrk"), kinds: kinds(o.Kinds), halt: make(chan struct{}), slots: make(chan struct{}, max(1, o.Workers))}
+	r := &Runner{o: o, owner: core.NewID("wrk"), kinds: kinds(o.Kinds), halt: make(chan struct{}), slots: make(chan struct{}, max(1, o.Workers)), teller: newTeller()}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.client = asynq.NewClientFromRedisClient(o.Redis)
 	r.server = asynq.NewServerFromRedisClient(o.Redis, asynq.Config{
@@ -134,6 +138,11 @@ func (r *Runner) Start() error {
 	r.mu.Unlock()
 	r.done.Add(1)
 	go r.sweep()
+	if r.o.Post != nil {
+		r.o.Store.SetDeliveryWaker(r.teller.wake)
+		r.done.Add(1)
+		go r.tellWebhooks()
+	}
 	return nil
 }
 
@@ -246,6 +255,9 @@ func (r *Runner) sweep() {
 			}
 			if err := r.o.Store.DropEndedLists(r.ctx); err != nil {
 				r.o.Log.Warn("lists of ended jobs not dropped", "error", err)
+			}
+			if err := r.o.Store.DropOldDeliveries(r.ctx); err != nil {
+				r.o.Log.Warn("old deliveries of webhooks not dropped", "error", err)
 			}
 		}
 	}

@@ -200,12 +200,16 @@ func (s *Store) CancelJob(ctx context.Context, by core.Actor, id string) (Job, e
 		return Job{}, err
 	}
 	var j Job
+	tell := false
 	err := s.tx(atPoint(ctx, "job.cancel"), by, func(tx pgx.Tx) (err error) {
 		j, err = s.oneJob(ctx, tx, `update jobs set cancel_asked = true,
 				state = case when state in ('queued', 'waiting') then 'cancelled' else state end,
 				finished_at = case when state in ('queued', 'waiting') then now() end
 			where org_id = $1 and id = $2 and state in ('queued', 'running', 'waiting') returning `+jobColumns, by.Org, id)
-		if err != nil || j.State != "cancelled" || j.Kind != "publish" {
+		if err != nil || j.State != "cancelled" {
+			return err
+		}
+		if tell, err = s.tellEndTx(ctx, tx, j); err != nil || j.Kind != "publish" {
 			return err
 		}
 		return endPlanOf(ctx, tx, j)
@@ -218,6 +222,9 @@ func (s *Store) CancelJob(ctx context.Context, by core.Actor, id string) (Job, e
 	}
 	if err == nil {
 		s.hintJob(ctx, j)
+		if tell {
+			s.WakeDeliveries()
+		}
 	}
 	return j, err
 }
@@ -393,17 +400,36 @@ func (s *Store) EndSlice(ctx context.Context, j *Job, end JobEnd) error {
 	if !end.NotBefore.IsZero() {
 		until = &end.NotBefore
 	}
-	got, err := s.oneJob(ctx, s.pool, `update jobs set state = $4, waiting_for = $5, not_before = $6, result = coalesce($7, result), error = $8, failures = $9,
+	got, tell := Job{}, false
+	give := func(q querier) (err error) {
+		got, err = s.oneJob(ctx, q, `update jobs set state = $4, waiting_for = $5, not_before = $6, result = coalesce($7, result), error = $8, failures = $9,
 			progress = $10, owner = '', lease_until = null, enqueued_at = null,
 			finished_at = case when $4 in ('done', 'failed', 'cancelled') then now() end
 		where org_id = $1 and id = $2 and owner = $3 and state = 'running' returning `+jobColumns,
-		j.Org, j.ID, j.Owner, end.State, end.WaitingFor, until, end.Result, end.Error, end.Failures, j.Progress)
+			j.Org, j.ID, j.Owner, end.State, end.WaitingFor, until, end.Result, end.Error, end.Failures, j.Progress)
+		return err
+	}
+	var err error
+	if (Job{State: end.State}).Ended() {
+		err = s.tx(atPoint(ctx, "job.end"), j.Actor(), func(tx pgx.Tx) (err error) {
+			if err := give(tx); err != nil {
+				return err
+			}
+			tell, err = s.tellEndTx(ctx, tx, got)
+			return err
+		})
+	} else {
+		err = give(s.pool)
+	}
 	if core.CodeOf(err) == core.NotFound {
 		return ErrLeaseLost
 	}
 	if err == nil {
 		*j = got
 		s.hintJob(ctx, got)
+	}
+	if tell {
+		s.WakeDeliveries()
 	}
 	return err
 }

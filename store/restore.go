@@ -131,6 +131,9 @@ func (rs *restore) read(r *archive.Reader) error {
 			return err
 		}
 	}
+	if err := rs.endDeliveries(); err != nil {
+		return err
+	}
 	if err := rs.endJobs(); err != nil {
 		return err
 	}
@@ -422,6 +425,20 @@ func (rs *restore) endJobs() error {
 		if err := endPlanOf(rs.ctx, rs.tx, Job{ID: j.ID, Snapshot: j.Snapshot}); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// endDeliveries ends what webhooks were still to be told when the backup was made: it may have been told since.
+func (rs *restore) endDeliveries() error {
+	if there, err := hasTable(rs.ctx, rs.tx, "webhook_deliveries"); err != nil || !there || !rs.h.Everything() {
+		return err
+	}
+	_, err := rs.tx.Exec(rs.ctx, `/* every organization: a backup of everything */
+		update webhook_deliveries set state = 'failed', next_at = null, claimed_until = null, ended_at = clock_timestamp(), words = 'This waited when the backup was made that was restored.'
+		where state = 'waiting'`)
+	if err != nil {
+		return fmt.Errorf("end deliveries: %w", err)
 	}
 	return nil
 }

@@ -46,6 +46,8 @@ type Options struct {
 	Limits    Limits // of each organization
 	// AuditKept is how long the log is kept; 0 is 400 days.
 	AuditKept time.Duration
+	// Base is where people open the app, for links that leave it; "" gives none.
+	Base string
 }
 
 // Store holds everything that must last.
@@ -58,7 +60,10 @@ type Store struct {
 	orders  *orderCache
 	columns columnCache
 	waker   atomic.Pointer[Waker]
-	fault   func(point string)
+	base    string
+
+	deliveries atomic.Pointer[func()] // wakes the sender of webhooks
+	fault      func(point string)
 
 	sessions    redis.UniversalClient
 	sessionIdle time.Duration
@@ -93,7 +98,7 @@ func New(o Options) *Store {
 	if o.Patience == 0 {
 		o.Patience = defaultPatience
 	}
-	return &Store{limits: o.Limits, auditKept: o.AuditKept, patience: o.Patience, sessions: o.Sessions, sessionIdle: o.SessionIdle, fault: o.Fault, pool: o.Pool, rdb: o.Redis, notify: o.Notifier, box: o.Sealer, log: o.Log, orders: newOrderCache(), bulkCells: o.BulkCells,
+	return &Store{base: o.Base, limits: o.Limits, auditKept: o.AuditKept, patience: o.Patience, sessions: o.Sessions, sessionIdle: o.SessionIdle, fault: o.Fault, pool: o.Pool, rdb: o.Redis, notify: o.Notifier, box: o.Sealer, log: o.Log, orders: newOrderCache(), bulkCells: o.BulkCells,
 		places: make(chan struct{}, max(1, o.Pool.Config().MaxConns/4))}
 }
 

@@ -12,6 +12,8 @@ type HomeView struct {
 	CanSample bool     // there is a sample, or one can be made
 	Sample    string   // address of the sample's snapshot, when it is there already
 	Ended     []JobLine
+	// StoppedWebhooks is how many the program switched off, for admins.
+	StoppedWebhooks int
 }
 
 // SnapshotLine is a snapshot in a list.

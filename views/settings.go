@@ -5,6 +5,8 @@ type SettingsView struct {
 	Version string
 	Places  []Pair // where data lies
 	Credits string // of the sample data
+	// StoppedWebhooks is how many the program switched off, for admins.
+	StoppedWebhooks int
 	// Organization is nil where one person uses the app alone.
 	Organization *OrganizationView
 }

@@ -38,7 +38,7 @@ var Access = []AccessRule{
 	{Act: Publish, Means: "publish, retry, revert; connect services, change and delete connections; delete snapshots; make review links", Role: Publisher, Scope: ScopePublish},
 	{Act: Approve, Means: "approve a plan that waits for a second person, or send it back", Role: Publisher},
 	{Act: Account, Means: "one's own account: password, sessions, tokens", Role: Viewer, Review: true},
-	{Act: Manage, Means: "members, roles and invitations; everybody's tokens; the organization's settings; the audit log", Role: Admin},
+	{Act: Manage, Means: "members, roles and invitations; everybody's tokens; the organization's settings and webhooks; the audit log", Role: Admin},
 }
 
 // Scope is what an API token may do at most; each includes those before it. Its person's role bounds it too.
