@@ -68,8 +68,10 @@ make_fresh() {
 client_settings() {
 	local to=$1 f
 	cp -L /etc/resolv.conf /etc/hosts "$to/etc/"
-	mkdir -p "$to/etc/ssl/certs" "$to/usr/share/keyrings" "$to/usr/etc" "$to/usr/local/etc"
+	mkdir -p "$to/etc/ssl/certs" "$to/usr/local/share/ca-certificates" "$to/usr/share/keyrings" "$to/usr/etc" "$to/usr/local/etc"
 	cp -L /etc/ssl/certs/ca-certificates.crt "$to/etc/ssl/certs/"
+	# The package ca-certificates, which others bring along, makes the file anew from these.
+	find /usr/local/share/ca-certificates -name '*.crt' -exec cp -L {} "$to/usr/local/share/ca-certificates/" \;
 	rm -f "$to/etc/apt/sources.list"
 	cp -a /etc/apt/sources.list "$to/etc/apt/" 2>/dev/null || true
 	cp -a /etc/apt/sources.list.d/. "$to/etc/apt/sources.list.d/"
