@@ -87,7 +87,11 @@ func (s *Store) SetSchedule(ctx context.Context, by core.Actor, snapshot, at, zo
 // mostDue is how many schedules one look starts.
 const mostDue = 50
 
+// dueAgain is after how long a schedule that could not be started is looked at again.
+const dueAgain = 5 * time.Minute
+
 // StartDue makes the jobs of the schedules whose time has come, each once whoever else looks at the same moment, and says how many.
+// One that cannot be started keeps no other back: it is tried again some minutes later, and its error is among those given.
 func (s *Store) StartDue(ctx context.Context) (int, error) {
 	rows, err := s.pool.Query(ctx, `/* every organization: the sweeper is the program's own */
 		select org_id, snapshot_id from schedules where next_at <= clock_timestamp() order by next_at limit $1`, mostDue)
@@ -100,14 +104,23 @@ func (s *Store) StartDue(ctx context.Context) (int, error) {
 		return 0, mapError(fmt.Errorf("due schedules: %w", err))
 	}
 	started := 0
+	var failed []error
 	for _, d := range list {
 		n, err := s.startDue(ctx, d.Org, d.Snapshot)
-		if err != nil && core.CodeOf(err) != core.NotFound { // it was deleted a moment ago
-			return started, err
-		}
 		started += n
+		if err == nil || core.CodeOf(err) == core.NotFound { // it was deleted a moment ago
+			continue
+		}
+		failed = append(failed, fmt.Errorf("schedule of %s: %w", d.Snapshot, err), s.dueLater(ctx, d.Org, d.Snapshot, err))
 	}
-	return started, nil
+	return started, errors.Join(failed...)
+}
+
+// dueLater lets a schedule that could not be started wait, and notes why for the people of its snapshot.
+func (s *Store) dueLater(ctx context.Context, org, snapshot string, why error) error {
+	_, err := s.pool.Exec(ctx, `update schedules set next_at = clock_timestamp() + $3::interval, words = $4 where org_id = $1 and snapshot_id = $2 and next_at <= clock_timestamp()`,
+		org, snapshot, dueAgain, core.SentenceOf(why))
+	return mapError(err)
 }
 
 func (s *Store) startDue(ctx context.Context, org, snapshot string) (started int, err error) {

@@ -81,6 +81,29 @@ func TestADueScheduleMakesOneJobWhoeverLooks(t *testing.T) {
 	}
 }
 
+func TestAScheduleThatCannotBeStartedKeepsNoOtherBack(t *testing.T) {
+	t.Parallel()
+	broken := mustKettles(t, 1)
+	whole := kettlesIn(t, broken.Store, 1)
+	due(t, broken, 2*time.Hour)
+	due(t, whole, time.Hour)
+	if _, err := broken.pool.Exec(t.Context(), `update columns set options = '"broken"' where org_id = $1 and snapshot_id = $2`, broken.by.Org, broken.t.Snapshot); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := broken.StartDue(t.Context()); n != 1 || err == nil {
+		t.Errorf("%d jobs were started: %v", n, err)
+	}
+	if n, err := broken.StartDue(t.Context()); n != 0 || err != nil {
+		t.Errorf("a moment later %d jobs were started: %v", n, err)
+	}
+	var later bool
+	var words string
+	err := broken.pool.QueryRow(t.Context(), `select next_at > clock_timestamp(), words from schedules where org_id = $1 and snapshot_id = $2`, broken.by.Org, broken.t.Snapshot).Scan(&later, &words)
+	if err != nil || !later || words == "" {
+		t.Errorf("the broken one waits: %v, %q: %v", later, words, err)
+	}
+}
+
 func TestAScheduleIsRefusedWithTheReason(t *testing.T) {
 	t.Parallel()
 	k := mustKettles(t, 3)
