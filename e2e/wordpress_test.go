@@ -59,6 +59,9 @@ func TestTheWholeJobOnWordPressInTheBrowser(t *testing.T) {
 		began = time.Now()
 	}
 
+	axe := mustAxe(t)
+	b.open(a.url)
+	b.accessible(axe, "wordpress-form-empty", a.url+"/connections/new/wordpress")
 	b.connectWordPress(a, site)
 	b.takeAllTables()
 	b.eventually("the grid is shown", limit, `document.querySelector('`+firstRow+`')`)
@@ -73,6 +76,9 @@ func TestTheWholeJobOnWordPressInTheBrowser(t *testing.T) {
 	b.goTo(0, "Featured image")
 	b.until("the featured images are pictures with titles", `[...document.querySelectorAll('#grid [role=gridcell] img.thumb')].some(i => i.naturalWidth > 0 && i.parentElement.textContent.includes('Picture'))`)
 	b.shot("wordpress-featured")
+	if os.Getenv("SHOTS") != "" {
+		b.accessible(axe, "wordpress-posts", b.text("location.href"))
+	}
 	before := site.Rows(t)
 
 	changed := (size.Posts + 2) / 5
@@ -84,7 +90,7 @@ func TestTheWholeJobOnWordPressInTheBrowser(t *testing.T) {
 	step("created and deleted")
 
 	b.publishWhole("wordpress", limit)
-	step(fmt.Sprintf("published %d", changed+created+trashed))
+	step("published")
 	wantWhales(t, site, before, changed, created, trashed)
 
 	b.click("#revert")

@@ -64,9 +64,9 @@ var specs = []struct {
 	id string
 	spec
 }{
-	{"id", spec{name: "ID", kind: core.Number, shape: numberShape, whyNot: "WordPress numbers its records."}},
 	{"title", spec{name: "Title", kind: core.Text, raw: true, large: true}},
 	{"name", spec{name: "Name", kind: core.Text}},
+	{"id", spec{name: "ID", kind: core.Number, shape: numberShape, whyNot: "WordPress numbers its records."}},
 	{"username", spec{name: "User name", kind: core.Text, whyNot: "A user name cannot be changed."}},
 	{"status", spec{name: "Status", kind: core.Choice}},
 	{"date", spec{name: "Date", kind: core.LocalTime, shape: timeShape}},

@@ -36,7 +36,6 @@ func (*Connector) Info() connectors.Info {
 		Summary: "Posts, pages, media, categories, tags and custom types of a WordPress site.",
 		Icon:    "globe",
 		SetUp: []string{
-			"Quickest: fill in the site's address below and press Authorize at the site; WordPress then asks you, and hands the password over by itself. By hand it goes like this.",
 			"In WordPress, open Users, then Profile: of a user who may edit what you want to work on, best an editor or administrator.",
 			"Under Application Passwords type Scratchpaper as the name and press Add New Application Password.",
 			"Copy the password that is shown then, with or without its spaces; WordPress shows it once.",
