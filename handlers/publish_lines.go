@@ -54,7 +54,11 @@ func (s *Server) publishView(c echo.Context, sn store.Snapshot, p store.Plan) (v
 		if err != nil {
 			return v, err
 		}
-		v.Groups = groupLines(groups, columns, n.Deletes)
+		written, err := s.writtenValues(c, sn, valuesOfGroups(groups, columns))
+		if err != nil {
+			return v, err
+		}
+		v.Groups = groupLines(groups, columns, n.Deletes, written)
 		v.MoreGroups = len(groups) > groupsShown || len(groups) > singlesShown && slices.ContainsFunc(groups, func(g store.PlanGroup) bool { return g.Op == "update" && g.Count == 1 })
 		unsent, err := s.store.UnsentEdits(ctx, by, sn, p.Tables)
 		if err != nil {
@@ -95,8 +99,12 @@ func (s *Server) fillItems(c echo.Context, sn store.Snapshot, p store.Plan, colu
 	if err != nil {
 		return err
 	}
+	written, err := s.writtenValues(c, sn, valuesOfItems(items, columns))
+	if err != nil {
+		return err
+	}
 	for _, it := range items {
-		v.Items = append(v.Items, itemLine(sn, it, columns))
+		v.Items = append(v.Items, itemLine(sn, it, columns, written))
 	}
 	if next != 0 {
 		v.Next = v.Address + "?state=" + url.QueryEscape(v.Shown) + "&after=" + strconv.FormatInt(next, 10)
@@ -158,7 +166,7 @@ func unsentWords(list []store.UnsentColumn) string {
 }
 
 // groupLines gives a plan's groups as lines: at most groupsShown of updates, new records, deletes. The deletes of all tables are one line: they have one tick.
-func groupLines(groups []store.PlanGroup, columns map[int]core.Column, deletes int64) []views.GroupLine {
+func groupLines(groups []store.PlanGroup, columns map[int]core.Column, deletes int64, written writer) []views.GroupLine {
 	var creates, lines []views.GroupLine
 	gone := views.GroupLine{Title: "deletes", Op: "delete", Count: deletes}
 	for _, g := range groups {
@@ -166,9 +174,9 @@ func groupLines(groups []store.PlanGroup, columns map[int]core.Column, deletes i
 		case g.Op == "delete":
 			gone.Titles = append(gone.Titles, g.Titles...)
 		case g.Op == "create":
-			creates = append(creates, planGroupLine(g, columns))
+			creates = append(creates, planGroupLine(g, columns, written))
 		case len(lines) < groupsShown:
-			lines = append(lines, planGroupLine(g, columns))
+			lines = append(lines, planGroupLine(g, columns, written))
 		}
 	}
 	if len(lines) > singlesShown { // what nothing else is like is no group
@@ -191,11 +199,11 @@ const singlesShown = 12
 // titlesShown is how many records a group names.
 const titlesShown = 5
 
-func planGroupLine(g store.PlanGroup, columns map[int]core.Column) views.GroupLine {
+func planGroupLine(g store.PlanGroup, columns map[int]core.Column, written writer) views.GroupLine {
 	line := views.GroupLine{Title: "new records", Op: g.Op, Titles: g.Titles, Count: g.Count, Ticked: g.Ticked, Form: [][2]string{{"op", g.Op}, {"table", g.Table}}}
 	if g.Op == "update" {
 		c := columns[g.Column]
-		line.Title, line.Before, line.After = c.Title, plainValue(c, g.Base), plainValue(c, g.Value)
+		line.Title, line.Before, line.After, line.Names = c.Title, written(c, g.Base), written(c, g.Value), c.Options.TargetTable != ""
 		line.Form = append(line.Form, [2]string{"column", strconv.Itoa(g.Column)}, [2]string{"base", string(g.Base)}, [2]string{"value", string(g.Value)})
 	}
 	return line
@@ -204,7 +212,7 @@ func planGroupLine(g store.PlanGroup, columns map[int]core.Column) views.GroupLi
 var reasons = map[string]string{"conflict": "In conflict: decide in the grid.", "changed": "Changed since this plan was made.", "gone": "The record is gone.",
 	"unticked": "", "created already": "It was created by another publish."}
 
-func itemLine(sn store.Snapshot, it store.Item, columns map[int]core.Column) views.ItemLine {
+func itemLine(sn store.Snapshot, it store.Item, columns map[int]core.Column, written writer) views.ItemLine {
 	line := views.ItemLine{ID: it.ID, Title: it.Title, Op: it.Op, State: it.State, Reason: it.Reason,
 		Address: fmt.Sprintf("/snapshots/%s/tables/%s?record=%d", sn.ID, it.Table, it.Record)}
 	if it.Op != "create" || it.State == "published" || it.State == "unknown" { // of others the id is only reserved
@@ -221,7 +229,7 @@ func itemLine(sn store.Snapshot, it store.Item, columns map[int]core.Column) vie
 	}
 	for n := range it.Fields {
 		c := columns[n]
-		line.Fields = append(line.Fields, views.FieldLine{Title: c.Title, Before: plainValue(c, it.Fields[n].Base), After: plainValue(c, it.Fields[n].Value)})
+		line.Fields = append(line.Fields, views.FieldLine{Title: c.Title, Before: written(c, it.Fields[n].Base), After: written(c, it.Fields[n].Value), Names: c.Options.TargetTable != ""})
 	}
 	sortFields(line.Fields)
 	return line

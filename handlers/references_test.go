@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -49,6 +50,14 @@ func TestAReferenceIsWrittenByIDOrByWhatTheRecordIsCalled(t *testing.T) {
 			t.Errorf("%s gives %v: %v", value, country(), res)
 		}
 	}
+	if res := s.call(t, "POST", path+"/changes", set(`"SE"`), 200); field(res, "refused", 0) != nil {
+		t.Fatal(res)
+	}
+	plan := "/snapshots/" + field(made, "snapshot", "id").(string) + "/plans/" + field(s.call(t, "POST", "/snapshots/"+field(made, "snapshot", "id").(string)+"/plans", `{}`, 201), "id").(string)
+	if page := s.get(t, plan).body; !strings.Contains(page, "France (FR)") || !strings.Contains(page, "Sweden (SE)") {
+		t.Error("the plan does not name the countries")
+	}
+	s.call(t, "POST", path+"/changes", set(`null`), 200)
 	a := s.api(t, "", "POST", path+"/changes", `{"atomic": true, "changes": [{"op": "create", "values": {"name": "Oslo", "country": "Norway"}}, {"op": "create", "values": {"name": "Malmö", "country": "Sweden"}}]}`)
 	if o := a.object(t); a.status != 422 || field(o, "errors", 0, "pointer") != "/changes/0" {
 		t.Errorf("a create with a country that is not there gives %d %v", a.status, o)

@@ -98,6 +98,7 @@ type GroupLine struct {
 	Op     string
 	Before string
 	After  string
+	Names  bool // they name records, each of which is shown whole
 	Kind   string
 	Titles []string
 	Count  int64
@@ -110,7 +111,15 @@ type GroupLine struct {
 func (g GroupLine) Key() string { return "group-" + strconv.Itoa(g.Place) }
 
 // Part is the group's change as a word diff.
-func (g GroupLine) Parts() []worddiff.Part { return worddiff.Diff(g.Before, g.After, diffTime) }
+func (g GroupLine) Parts() []worddiff.Part { return changeParts(g.Before, g.After, g.Names) }
+
+// changeParts gives a change word by word, or as a whole.
+func changeParts(before, after string, whole bool) []worddiff.Part {
+	if whole {
+		return []worddiff.Part{{Op: worddiff.Deleted, Text: before}, {Op: worddiff.Inserted, Text: after}}
+	}
+	return worddiff.Diff(before, after, diffTime)
+}
 
 // names lists the records that the group names.
 func (g GroupLine) names() string {
@@ -172,10 +181,11 @@ type FieldLine struct {
 	Title  string
 	Before string
 	After  string
+	Names  bool // they name records, each of which is shown whole
 }
 
 // Parts is the change as a word diff.
-func (f FieldLine) Parts() []worddiff.Part { return worddiff.Diff(f.Before, f.After, diffTime) }
+func (f FieldLine) Parts() []worddiff.Part { return changeParts(f.Before, f.After, f.Names) }
 
 // StateKind gives an item's colour.
 func (i ItemLine) StateKind() string {
