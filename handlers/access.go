@@ -22,7 +22,7 @@ var pageAccess = map[core.Act][]string{
 		"GET /events", "GET /", "GET /home/snapshots", "GET /palette", "GET /connections",
 		"GET /connections/:connection", "GET /snapshots/:snapshot", "GET /snapshots/:snapshot/settings", "GET /snapshots/:snapshot/history",
 		"GET /snapshots/:snapshot/people", "POST /snapshots/:snapshot/here",
-		"GET /jobs", "GET /jobs/list", "GET /jobs/now", "GET /jobs/:job", "GET /jobs/:job/panel", "GET /settings", "POST /settings/theme", "GET /gallery",
+		"GET /approvals/decisions", "GET /jobs", "GET /jobs/list", "GET /jobs/now", "GET /jobs/:job", "GET /jobs/:job/panel", "GET /settings", "POST /settings/theme", "GET /gallery",
 		"GET " + grid, "GET " + grid + "/columns.css", "GET " + grid + "/order", "GET " + grid + "/rows", "GET " + grid + "/cell", "GET " + grid + "/references",
 		"GET " + grid + "/copy", "GET " + grid + "/export", "GET " + grid + "/counts", "GET " + grid + "/aggregate", "GET " + grid + "/find", "GET " + grid + "/filter",
 		"GET " + grid + "/tools", "GET " + grid + "/facets", "GET " + grid + "/records/:record", "GET " + grid + "/records/:record/changed", "GET " + grid + "/suggestions/next",
@@ -40,7 +40,7 @@ var pageAccess = map[core.Act][]string{
 		"POST /connections/:connection/test",
 	},
 	core.Account: {
-		"POST /sign-out", "GET /account", "POST /account/name", "POST /account/password", "POST /account/sessions/:session/end", "POST /account/sessions/end",
+		"POST /sign-out", "POST /approvals/told", "GET /account", "POST /account/name", "POST /account/password", "POST /account/sessions/:session/end", "POST /account/sessions/end",
 		"POST /account/organization", "POST /review", "POST /review/leave", "GET /tokens", "POST /tokens", "POST /tokens/:token/revoke",
 	},
 	core.Manage: {

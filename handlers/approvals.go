@@ -18,6 +18,8 @@ func (s *Server) approvalRoutes(e *echo.Echo) {
 	e.POST(plan+"/approval/approve", s.approvePlan)
 	e.POST(plan+"/approval/return", s.sendBackPlan)
 	e.POST(plan+"/approval/withdraw", s.takeBackApproval)
+	e.GET("/approvals/decisions", s.showDecisions)
+	e.POST("/approvals/told", s.closeDecision)
 	e.POST("/organization/settings", s.changeSettings)
 }
 
@@ -75,8 +77,49 @@ func (s *Server) secondView(c echo.Context, p store.Plan) (*views.SecondView, er
 		MayAsk: by.May(core.Edit) == nil, MaySendBack: by.May(core.Approve) == nil, MayApprove: a.MayDecide(by) == nil, Author: slices.Contains(a.Authors, by.Person)}
 	if a.DecidedAt != nil {
 		v.DecidedAt = *a.DecidedAt
+		if err := s.store.Told(ctx, by, p.ID); err != nil { // who looks at the plan sees what was decided
+			return nil, err
+		}
 	}
 	return v, nil
+}
+
+// showDecisions is what others decided of what one asked for, for the corner of every page.
+func (s *Server) showDecisions(c echo.Context) error {
+	lines, err := s.decisionLines(c)
+	if err != nil {
+		return err
+	}
+	return s.render(c, http.StatusOK, views.Decisions(lines, "/"))
+}
+
+// closeDecision takes a decision away that one has read.
+func (s *Server) closeDecision(c echo.Context) error {
+	if err := form(c); err != nil {
+		return err
+	}
+	if err := s.store.Told(ctxOf(c), actor(c), c.FormValue("plan")); err != nil {
+		return err
+	}
+	if byHTMX(c) {
+		return s.showDecisions(c)
+	}
+	return see(c, c.FormValue("back"))
+}
+
+// decisionLines are the decisions that one has not been told of yet, but for that of the plan that is shown.
+func (s *Server) decisionLines(c echo.Context) ([]views.DecisionLine, error) {
+	all, err := s.store.Decisions(ctxOf(c), actor(c))
+	if err != nil {
+		return nil, err
+	}
+	var lines []views.DecisionLine
+	for _, a := range all {
+		if a.Plan != c.Param("plan") {
+			lines = append(lines, views.DecisionLine{Plan: a.Plan, Address: planAddress(a.Snapshot, a.Plan), Snapshot: a.SnapshotName, By: a.DecidedWho, Note: a.Note, Approved: a.State == store.ApprovalApproved})
+		}
+	}
+	return lines, nil
 }
 
 // waitingLines are the plans that wait for a second person.

@@ -223,3 +223,47 @@ func TestASecondPersonApprovesInTheBrowser(t *testing.T) {
 	b.must(chromedp.Click(chromedp.CSS("#deletes")), chromedp.Click(chromedp.CSS("#publish")))
 	b.until("the publish", `document.body.innerText.includes('Published to Shop')`)
 }
+
+// TestWhoAskedIsToldOfTheDecisionWhereverTheyAre lets ben be on another page while ana decides, with and without scripts, and closes and
+// follows the notice.
+func TestWhoAskedIsToldOfTheDecisionWhereverTheyAre(t *testing.T) {
+	t.Parallel()
+	o := mustOffice(t)
+	asked := func(n int, title string) string {
+		t.Helper()
+		o.edits(t, o.ben, n, title)
+		plan := o.plans(t, o.ben)
+		o.ben.json(t, "POST", plan+"/approval", `{}`).is(t, 200)
+		return plan
+	}
+	first := asked(1, "Jug")
+	b := mustBrowser(t, o.site, 1440)
+	b.signsIn("ben@example.org")
+	b.open("/connections")
+	b.until("nothing is told yet", `document.querySelector('#decisions') && !document.querySelector('#decisions section')`)
+	o.ana.json(t, "POST", first+"/approval/return", `{"note": "Jar, please"}`).is(t, 200)
+	b.until("he is told", `/Ana Bo sent back what you asked for/.test(document.querySelector('#decisions')?.innerText) && /Jar, please/.test(document.querySelector('#decisions').innerText)`)
+	b.looksAt(mustAxe(t), "/connections")
+	o.ana.get(t, "/jobs").lacks(t, "what you asked for")
+	o.cleo.get(t, "/jobs").lacks(t, "what you asked for")
+	b.must(chromedp.Click(chromedp.CSS("#decisions button")))
+	b.until("he has closed it", `!document.querySelector('#decisions section')`)
+	o.ben.get(t, "/jobs").lacks(t, "what you asked for")
+
+	second := asked(2, "Pot")
+	o.ana.json(t, "POST", second+"/approval/approve", ``).is(t, 200)
+	o.ben.get(t, "/jobs").is(t, 200, "Ana Bo approved what you asked for", `href="`+second+`"`)
+	b.until("he is told of the second", `document.querySelector('#decisions a')`)
+	b.must(chromedp.Click(chromedp.CSS("#decisions a")))
+	b.until("the link leads to the plan", `location.pathname === '`+second+`' && document.querySelector('#approval')?.dataset.approval === 'approved' && !document.querySelector('#decisions section')`)
+	o.ben.get(t, "/jobs").lacks(t, "what you asked for")
+
+	third := asked(3, "Pan")
+	o.ana.json(t, "POST", third+"/approval/approve", ``).is(t, 200)
+	if a := o.cleo.post(t, "/approvals/told", "plan", third[strings.LastIndex(third, "/")+1:], "back", "/jobs"); a.status != http.StatusSeeOther {
+		t.Errorf("closing answers %d", a.status)
+	}
+	o.ben.get(t, "/jobs").is(t, 200, "Ana Bo approved what you asked for") // cleo cannot close it for him
+	o.ben.post(t, "/approvals/told", "plan", third[strings.LastIndex(third, "/")+1:], "back", "/jobs")
+	o.ben.get(t, "/jobs").lacks(t, "what you asked for")
+}

@@ -41,7 +41,7 @@ func (s *Server) heardTopics(ctx context.Context, by core.Actor, topics []events
 		var err error
 		switch {
 		case by.Snapshot != "" && t.Snapshot == "" && t.Job == "":
-			continue // every job of the organization
+			continue // every job of the organization, and what concerns a person
 		case t.Snapshot != "":
 			err = s.store.HasSnapshot(ctx, by, t.Snapshot)
 		case t.Job != "":

@@ -169,5 +169,5 @@ var queryParameters = map[string]struct {
 	"group":    {"The group of one of the fields", schema{"type": "string"}},
 	"snapshot": {"A snapshot's id", schema{"type": "string"}},
 	"open":     {"true: those that have not ended", schema{"type": "boolean"}},
-	"topic":    {"snapshot:<id>, job:<id> or org-jobs; any number of them", schema{"type": "array", "items": schema{"type": "string"}}},
+	"topic":    {"snapshot:<id>, job:<id>, org-jobs or mine; any number of them", schema{"type": "array", "items": schema{"type": "string"}}},
 }

@@ -102,7 +102,8 @@ func (s *Server) accountPart(c echo.Context, p *views.Page) error {
 		}
 		p.Account.Organizations = append(p.Account.Organizations, views.Choice{Value: o.ID, Text: o.Name})
 	}
-	return nil
+	p.Decisions, err = s.decisionLines(c)
+	return err
 }
 
 // snapshotPage is page for a place inside a snapshot.

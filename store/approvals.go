@@ -113,7 +113,7 @@ func (s *Store) AskApproval(ctx context.Context, by core.Actor, snapshot, plan s
 		}
 		if _, err := tx.Exec(ctx, `insert into approvals (org_id, plan_id, snapshot_id, state, deletes, authors, asked_by, asked_who) values ($1, $2, $3, 'asked', $4, $5, $6, $7)
 			on conflict (org_id, plan_id) do update set state = 'asked', deletes = excluded.deletes, authors = excluded.authors, asked_by = excluded.asked_by,
-				asked_who = excluded.asked_who, asked_at = now(), decided_by = '', decided_who = '', decided_at = null, note = ''`,
+				asked_who = excluded.asked_who, asked_at = now(), decided_by = '', decided_who = '', decided_at = null, note = '', told_at = null`,
 			by.Org, plan, snap.ID, deletes, authors, by.Person, by.Name); err != nil {
 			return fmt.Errorf("ask for approval: %w", err)
 		}
@@ -160,8 +160,10 @@ func (s *Store) SendBack(ctx context.Context, by core.Actor, snapshot, plan, not
 	return s.decide(ctx, by, snapshot, plan, ApprovalSentBack, note, func(Approval) error { return nil })
 }
 
+// decide keeps what was decided, and tells who asked.
 func (s *Store) decide(ctx context.Context, by core.Actor, snapshot, plan, state, note string, may func(Approval) error) (Plan, error) {
-	return s.changeApproval(ctx, by, core.Approve, "approval.decide", snapshot, plan, func(tx pgx.Tx, snap Snapshot, a Approval) error {
+	var asked string
+	p, err := s.changeApproval(ctx, by, core.Approve, "approval.decide", snapshot, plan, func(tx pgx.Tx, snap Snapshot, a Approval) error {
 		if a.State == state && state == ApprovalApproved {
 			return nil
 		}
@@ -175,8 +177,42 @@ func (s *Store) decide(ctx context.Context, by core.Actor, snapshot, plan, state
 			by.Org, plan, state, by.Person, by.Name, note); err != nil {
 			return fmt.Errorf("decide: %w", err)
 		}
+		if err := tx.QueryRow(ctx, `select coalesce((select person_id from token_people where org_id = $1 and token_id = $2), $2)`, by.Org, a.AskedBy).Scan(&asked); err != nil {
+			return fmt.Errorf("who asked: %w", err)
+		}
 		return auditTx(ctx, tx, by, "plan "+state, plan, map[string]string{"snapshot": snap.ID, "name": snap.Name, "asked for by": a.AskedWho})
 	})
+	if err == nil && asked != "" {
+		s.notify.Notify(ctx, core.Hint{Org: by.Org, Person: asked, Kind: "decision", Actor: by.Person, Client: by.Client})
+	}
+	return p, err
+}
+
+// askedByMe is the condition on approvals that a person, or a token of theirs, asked.
+const askedByMe = `(a.asked_by = $2 or a.asked_by in (select token_id from token_people where org_id = $1 and person_id = $2))`
+
+// Decisions gives what others decided of the plans that a person asked about, and that they have not been told of yet: the newest five.
+func (s *Store) Decisions(ctx context.Context, by core.Actor) ([]Approval, error) {
+	rows, err := s.pool.Query(ctx, `select `+approvalColumns+`and a.decided_at is not null and a.told_at is null and a.decided_by <> $2 and `+askedByMe+`
+		order by a.decided_at desc, a.plan_id limit 5`, by.Org, by.Person)
+	if err != nil {
+		return nil, mapError(fmt.Errorf("decisions: %w", err))
+	}
+	list, err := pgx.CollectRows(rows, scanApproval)
+	return list, mapError(err)
+}
+
+// Told keeps that a person has been told what was decided of a plan that they asked about. Anybody else's stays as it is.
+func (s *Store) Told(ctx context.Context, by core.Actor, plan string) error {
+	tag, err := s.pool.Exec(ctx, `update approvals a set told_at = now() where a.org_id = $1 and a.plan_id = $3 and a.decided_at is not null and a.told_at is null and `+askedByMe,
+		by.Org, by.Person, plan)
+	if err != nil {
+		return mapError(fmt.Errorf("told: %w", err))
+	}
+	if tag.RowsAffected() > 0 {
+		s.notify.Notify(ctx, core.Hint{Org: by.Org, Person: by.Person, Kind: "decision", Actor: by.Person, Client: by.Client}) // their other tabs
+	}
+	return nil
 }
 
 // TakeBackApproval ends a request or an approval, so that the plan can be changed. Codes: NotFound, Forbidden, Conflict (there is none).

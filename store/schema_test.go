@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -75,6 +77,41 @@ func TestTheDiagramIsOfTheLiveSchema(t *testing.T) {
 		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestOneProcessMigratesWhileTheOthersWait lets processes of this version start at the same moment on a database of the first version.
+func TestOneProcessMigratesWhileTheOthersWait(t *testing.T) {
+	t.Parallel()
+	versions, err := migrations.Versions()
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := testdb.URL(t)
+	conf, err := pgx.ParseConfig(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := migrations.UpTo(t.Context(), conf, versions[0]); err != nil {
+		t.Fatal(err)
+	}
+	pool := testdb.Pool(t, url)
+	fillOld(t, pool)
+	var processes sync.WaitGroup
+	for range 5 {
+		processes.Go(func() {
+			if reached, err := migrations.Up(t.Context(), conf); err != nil || reached != versions[len(versions)-1] {
+				t.Errorf("a process comes to version %d, %v", reached, err)
+			}
+		})
+	}
+	processes.Wait()
+	rows, err := pool.Query(t.Context(), `select version_id from goose_db_version where version_id > 0 and is_applied order by id`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if applied, err := pgx.CollectRows(rows, pgx.RowTo[int64]); err != nil || !slices.Equal(applied, versions) {
+		t.Errorf("applied are %v, %v, want each once: %v", applied, err, versions)
 	}
 }
 

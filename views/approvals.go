@@ -53,6 +53,20 @@ func (s *SecondView) deletesWords(deletes int64) string {
 	return ", without the deletes"
 }
 
+// DecisionLine is what somebody decided of a plan that the person who looks asked about.
+type DecisionLine struct {
+	Plan, Address, Snapshot, By, Note string
+	Approved                          bool
+}
+
+// words say what was decided.
+func (d DecisionLine) words() string {
+	if d.Approved {
+		return d.By + " approved what you asked for. It can be published now."
+	}
+	return d.By + " sent back what you asked for."
+}
+
 // WaitingLine is a plan that waits for a second person.
 type WaitingLine struct {
 	Address, Snapshot, By string

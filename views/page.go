@@ -32,6 +32,7 @@ type Page struct {
 	Scripts   []string       // modules of this page beside app.js, as in "js/grid/main.js"
 	Styles    []string       // addresses of style sheets of this page beside app.css
 	Refresh   int            // seconds after which a browser without scripts loads the page again; 0 is never
+	Decisions []DecisionLine // what others decided of what one asked for, not told yet
 	Notice    *Notice        // one sentence on top of the page: what has just been done
 	Dev       bool           // the gallery can be reached, and the page loads anew when the program does
 }

@@ -11,10 +11,11 @@ type Hint struct {
 	Snapshot string          `json:"snapshot,omitempty"`
 	Table    string          `json:"table,omitempty"`
 	Job      string          `json:"job,omitempty"`
+	Person   string          `json:"person,omitempty"`  // whom alone it concerns
 	Version  int64           `json:"version,omitempty"` // of the table, after the change
 	Rows     []int64         `json:"rows,omitempty"`    // record ids
 	Many     bool            `json:"many,omitempty"`    // more rows than are worth naming
-	Kind     string          `json:"kind"`              // change, counts, job, presence, resync
+	Kind     string          `json:"kind"`              // change, counts, job, decision, presence, resync
 	Actor    string          `json:"actor,omitempty"`   // person id
 	Client   string          `json:"client,omitempty"`  // the tab that caused it
 	Data     json.RawMessage `json:"data,omitempty"`

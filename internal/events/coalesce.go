@@ -20,11 +20,11 @@ const (
 // source is what hints must share to become one. Actor and Client are part of it,
 // so that a tab that ignores its own hints never ignores somebody else's with them.
 type source struct {
-	org, snapshot, table, job, kind, actor, client string
+	org, snapshot, table, job, person, kind, actor, client string
 }
 
 func sourceOf(h core.Hint) source {
-	return source{h.Org, h.Snapshot, h.Table, h.Job, h.Kind, h.Actor, h.Client}
+	return source{h.Org, h.Snapshot, h.Table, h.Job, h.Person, h.Kind, h.Actor, h.Client}
 }
 
 // pile gathers hints, one for each source, in the order in which sources first appeared.

@@ -164,7 +164,11 @@ func (h *Hub) release(c *connection) {
 func (c *connection) addresses() []address {
 	all := []address{{org: c.Org}}
 	for _, topic := range c.Topics {
-		if topic != "" {
+		switch topic {
+		case "":
+		case TopicMine:
+			all = append(all, mineOf(c.Org, c.Person))
+		default:
 			all = append(all, address{c.Org, topic})
 		}
 	}

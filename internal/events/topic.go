@@ -10,6 +10,9 @@ import (
 // TopicJobs is the topic of every job of the caller's organization.
 const TopicJobs = "org-jobs"
 
+// TopicMine is the topic of what concerns the caller alone.
+const TopicMine = "mine"
+
 // maxTopics bounds the topics of one stream: a browser with many tabs open, each with a few.
 const maxTopics = 200
 
@@ -21,7 +24,7 @@ func TopicSnapshot(id string) string { return "snapshot:" + id }
 // TopicJob is the topic of one job's progress.
 func TopicJob(id string) string { return "job:" + id }
 
-// Topic is a topic taken apart. Snapshot and Job are empty for TopicJobs.
+// Topic is a topic taken apart. Snapshot and Job are empty for TopicJobs and TopicMine.
 type Topic struct {
 	Name     string
 	Snapshot string
@@ -41,7 +44,7 @@ func ParseTopics(names []string) ([]Topic, error) {
 		}
 		topic, ok := parseTopic(name)
 		if !ok {
-			return nil, core.FieldErrorf("/topic", "A topic is snapshot:<id>, job:<id> or %s.", TopicJobs)
+			return nil, core.FieldErrorf("/topic", "A topic is snapshot:<id>, job:<id>, %s or %s.", TopicJobs, TopicMine)
 		}
 		topics = append(topics, topic)
 	}
@@ -49,7 +52,7 @@ func ParseTopics(names []string) ([]Topic, error) {
 }
 
 func parseTopic(name string) (Topic, bool) {
-	if name == TopicJobs {
+	if name == TopicJobs || name == TopicMine {
 		return Topic{Name: name}, true
 	}
 	parts := topicPattern.FindStringSubmatch(name)
@@ -65,6 +68,9 @@ func parseTopic(name string) (Topic, bool) {
 // address is where connections wait for hints: a topic within an organization, or all of it when the topic is empty.
 type address struct{ org, topic string }
 
+// mineOf is where one person's connections wait for what concerns them alone. Nobody can name it as a topic.
+func mineOf(org, person string) address { return address{org, TopicMine + ":" + person} }
+
 // addresses says where a hint goes. static/js/events.js takes hints apart by the same rule.
 func addresses(h core.Hint) []address {
 	if h.Kind == kindResync && h.Snapshot == "" && h.Job == "" {
@@ -73,6 +79,9 @@ func addresses(h core.Hint) []address {
 	var out []address
 	if h.Snapshot != "" {
 		out = append(out, address{h.Org, TopicSnapshot(h.Snapshot)})
+	}
+	if h.Person != "" {
+		out = append(out, mineOf(h.Org, h.Person))
 	}
 	if h.Job != "" {
 		out = append(out, address{h.Org, TopicJob(h.Job)}, address{h.Org, TopicJobs})

@@ -15,11 +15,12 @@ import { LoneTab, SharingTab } from './events-tabs.js';
 
 /**
  * @typedef {object} Hint
- * @property {string} kind change, counts, job, presence, resync
+ * @property {string} kind change, counts, job, decision, presence, resync
  * @property {string} [org]
  * @property {string} [snapshot]
  * @property {string} [table]
  * @property {string} [job]
+ * @property {string} [person] whom alone it concerns
  * @property {number} [version] of the table, after the change
  * @property {number[]} [rows] record ids
  * @property {boolean} [many] more rows than are worth naming
@@ -54,7 +55,7 @@ const resyncs = new Set();
  * Calls back with every hint of the topics until the returned function is called. The first call is
  * {kind: "resync", first: true}, once the stream carries the topics; what changed before it may have been missed.
  *
- * @param {string[]} topics "snapshot:<id>", "job:<id>", "org-jobs"
+ * @param {string[]} topics "snapshot:<id>", "job:<id>", "org-jobs", "mine"
  * @param {(hint: Hint) => void} callback
  * @returns {() => void} unsubscribe
  */
@@ -98,6 +99,7 @@ function topicsOf(hint) {
 	const topics = [];
 	if (hint.snapshot) topics.push(`snapshot:${hint.snapshot}`);
 	if (hint.job) topics.push(`job:${hint.job}`, 'org-jobs');
+	if (hint.person) topics.push('mine');
 	return topics;
 }
 
