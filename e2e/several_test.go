@@ -31,6 +31,7 @@ type hosted struct {
 	snapshot string // its address
 	things   string // the table's address
 	records  []int64
+	jobs     time.Duration // the longest that a job may take
 }
 
 // howMany things the service has.
@@ -47,7 +48,7 @@ func mustHosted(t *testing.T) *hosted {
 // mustHostedOf is mustHosted with as many things as are wanted, and more settings.
 func mustHostedOf(t *testing.T, things int, env ...string) *hosted {
 	t.Helper()
-	h := &hosted{T: t, database: testdb.URL(t)}
+	h := &hosted{T: t, database: testdb.URL(t), jobs: 90*time.Second + time.Duration(things)*time.Millisecond}
 	h.fleet = program.MustFleet(t, h.database, 2, 2, append([]string{"SIGN_IN=passwords", "ALLOWED_ADDRESSES=127.0.0.1", "PASSWORD_MEMORY=64", "PASSWORD_ROUNDS=1",
 		"DATABASE_CONNECTIONS=8", "LEASE=4s", "STOP_DELAY=400ms"}, env...)...)
 	address := testdb.URL(t)
@@ -96,7 +97,7 @@ func (h *hosted) mustListRecords() {
 // waitFor waits until a job is done, whoever does it.
 func (h *hosted) waitFor(job string) {
 	h.Helper()
-	for deadline := time.Now().Add(90 * time.Second); ; time.Sleep(50 * time.Millisecond) { // asks again until it has ended
+	for deadline := time.Now().Add(h.jobs); ; time.Sleep(50 * time.Millisecond) { // asks again until it has ended
 		status, j, err := h.ana.Ask(h.Context(), "GET", "/jobs/"+job, nil, "")
 		state := text(j, "state")
 		switch {
