@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -231,7 +233,12 @@ func (a *app) operatorsKey(ctx context.Context, sealed bool) (*secrets.Box, erro
 	if err != nil {
 		return nil, err
 	}
-	return secrets.Open(path, sealed && a.cfg.SecretsKeyBefore == "")
+	_, missing := os.Stat(path)
+	box, err := secrets.Open(path, sealed && a.cfg.SecretsKeyBefore == "")
+	if err == nil && errors.Is(missing, fs.ErrNotExist) {
+		a.log.Info("A key for the credentials of connections was made. Every process needs this one; keep a copy of it apart from backups.", "file", path)
+	}
+	return box, err
 }
 
 // keyBefore opens the key that another takes the place of: the key itself, a file's path, or an address.
@@ -324,9 +331,26 @@ func (a *app) openRedis(ctx context.Context) error {
 		a.refuse(host, n)
 	}
 	if err := a.redis.Ping(ctx).Err(); err != nil {
-		return core.Wrap(err, core.Unavailable, "Redis does not answer at REDIS_URL.")
+		return noRedis(err, opts.Addr)
 	}
 	return nil
+}
+
+// noRedis says why the Redis at REDIS_URL is not to be had. The address holds a password, so host and port alone are quoted.
+func noRedis(err error, address string) error {
+	var refusal redis.Error
+	if errors.As(err, &refusal) {
+		return core.Wrap(err, core.Unavailable, "Redis at REDIS_URL refuses the connection: %s.", strings.TrimSuffix(refusal.Error(), "."))
+	}
+	return core.Wrap(err, core.Unavailable, "Redis cannot be reached at REDIS_URL: nothing answers at %s.", address)
+}
+
+// redisLog puts what the Redis client says into the log, where it is read with the rest: on its own it writes lines of another form.
+type redisLog struct{ *slog.Logger }
+
+// Printf takes one line. It is told again and again while Redis is away, which /readyz and the app's own warnings say too.
+func (l redisLog) Printf(ctx context.Context, format string, v ...any) {
+	l.DebugContext(ctx, "redis", "words", fmt.Sprintf(format, v...))
 }
 
 // localRedis runs one in process, behind a random password, with its clock ticking.

@@ -54,7 +54,7 @@ func backUp(ctx context.Context, cfg config.Config, log *slog.Logger, args []str
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(os.Stderr, "Backed up %d snapshots: %d tables, %d rows, in %s. Credentials are in it encrypted: keep the key file apart from it, and keep it.\n",
+	fmt.Fprintf(os.Stderr, "Backed up %d snapshots: %d tables, %d rows, in %s. Credentials are in it encrypted: keep the key apart from it, and keep it.\n",
 		counts.Snapshots, counts.Tables, counts.Rows, time.Since(began).Round(time.Millisecond))
 	return nil
 }

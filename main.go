@@ -12,6 +12,8 @@ import (
 	"syscall"
 	_ "time/tzdata" // schedules have zones, also where the machine knows none
 
+	"github.com/redis/go-redis/v9"
+
 	"scratchpaper/internal/config"
 	"scratchpaper/internal/core"
 )
@@ -58,6 +60,9 @@ func main() {
 type action func(ctx context.Context, cfg config.Config, log *slog.Logger) error
 
 func start(run action) error {
+	for _, said := range config.Misspelt(os.Environ()) {
+		fmt.Fprintln(os.Stderr, "scratchpaper: "+said)
+	}
 	cfg, err := config.Load(os.Environ())
 	if err != nil {
 		return err
@@ -67,6 +72,7 @@ func start(run action) error {
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	log := newLogger(cfg)
 	slog.SetDefault(log)
+	redis.SetLogger(redisLog{log})
 	if err := run(ctx, cfg, log); ctx.Err() == nil {
 		return err
 	}

@@ -194,6 +194,7 @@ func work(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	case err = <-watched:
 	case <-ctx.Done():
 		a.leaving.Store(true)
+		log.Info("Stopping. Jobs are handed back.")
 	}
 	return err
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"scratchpaper/internal/localdb"
+	"scratchpaper/internal/localdb/testdb"
 
 	"scratchpaper/e2e/program"
 )
@@ -99,6 +100,18 @@ func TestWhatCannotStartSaysWhyInOneSentence(t *testing.T) {
 	}
 	if out, err := exec.Command(a.command("dance").Path, "dance").CombinedOutput(); err == nil || !strings.Contains(string(out), "Usage: scratchpaper") {
 		t.Errorf("an unknown command says %q", out)
+	}
+}
+
+// TestAStartWithoutRedisSaysWhichOneIsMissing wants one line of a person's words, and a misspelt name in the environment told before it.
+func TestAStartWithoutRedisSaysWhichOneIsMissing(t *testing.T) {
+	t.Parallel()
+	said := notStarted(t).refused("serve", "PORT=0", "DATABASE_URL="+testdb.URL(t), "REDIS_URL=redis://:planted-secret@127.0.0.1:1/0", "TRUSTED_PROXY=planted-secret",
+		"SECRETS_KEY=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")
+	want := "scratchpaper: TRUSTED_PROXY is no setting and does nothing. Did you mean TRUSTED_PROXIES?\n" +
+		"scratchpaper: Redis cannot be reached at REDIS_URL: nothing answers at 127.0.0.1:1.\n"
+	if said != want {
+		t.Errorf("it says %q, want %q", said, want)
 	}
 }
 

@@ -81,3 +81,18 @@ func TestTheMetricsOfAnAppThatOthersUseNeedTheToken(t *testing.T) {
 		t.Errorf("with the token they answer %d", status)
 	}
 }
+
+// TestWatchersNameAProcessByItsOwnAddress asks as a balancer, a supervisor of containers and Prometheus do.
+func TestWatchersNameAProcessByItsOwnAddress(t *testing.T) {
+	t.Parallel()
+	h := mustHouse(t)
+	for _, path := range []string{"/healthz", "/readyz"} {
+		h.visitor(t).get(t, path, "Host", "10.2.0.7:3010").is(t, http.StatusOK, "ok")
+	}
+	if status, _ := h.site.readMetrics(t, "Host", "web:3010"); status == http.StatusOK {
+		t.Error("without a token anybody may read the metrics")
+	}
+	h.visitor(t).get(t, "/sign-in", "Host", "10.2.0.7:3010").is(t, http.StatusForbidden)
+	h.site.app.config.MetricsToken = "a token for the metrics"
+	h.visitor(t).get(t, "/metrics", "Host", "web:3010", "Authorization", "Bearer a token for the metrics").is(t, http.StatusOK, "go_goroutines")
+}

@@ -109,7 +109,7 @@ func (s *Server) protected(next echo.HandlerFunc) echo.HandlerFunc {
 		if strings.HasPrefix(c.Request().URL.Path, "/api/") {
 			c.Response().Before(func() { neverAPage(c.Response().Header()) })
 		}
-		if !s.knowsHost(c.Request().Host) {
+		if !s.watched(c) && !s.knowsHost(c.Request().Host) {
 			return core.Errorf(core.Forbidden, "This app does not answer under the name %q.", c.Request().Host)
 		}
 		if err := crossOrigin.Check(c.Request()); err != nil {
@@ -140,6 +140,18 @@ func setHeaders(h http.Header, policy string) {
 	if h.Get("Cache-Control") == "" {
 		h.Set("Cache-Control", "no-store")
 	}
+}
+
+// watched says whether a request is one of balancers, supervisors and monitoring, which name a process by an address of its own. What they
+// are told is about nobody, or wants the token.
+func (s *Server) watched(c echo.Context) bool {
+	switch c.Path() {
+	case "/healthz", "/readyz":
+		return true
+	case "/metrics":
+		return s.config.MetricsToken != ""
+	}
+	return false
 }
 
 // knowsHost keeps a page elsewhere from reaching us under a name of its own that points to this machine.

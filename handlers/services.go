@@ -82,6 +82,9 @@ func serviceError(err error) error {
 	if words == "" {
 		words = "The service gave no reason."
 	}
+	if own := (*core.Error)(nil); errors.As(f.Cause, &own) && own.Code == core.Forbidden {
+		return core.Wrap(err, core.Invalid, "%s", words) // this app's guard, and no service, has refused
+	}
 	switch f.Kind {
 	case connectors.RefusedValue:
 		if f.Field != "" {

@@ -63,7 +63,7 @@ func (g Guard) Check(a netip.AddrPort) error {
 		return nil
 	}
 	if err := ssrf.New(ssrf.WithAnyPort()).SafeAddr(ip); err != nil {
-		return core.Wrap(err, core.Forbidden, "The address %s is private; only public addresses are allowed here.", a.Addr())
+		return core.Wrap(err, core.Forbidden, "The address %s is private, and connections lead to public addresses only. Whoever runs this app can let it in: ALLOWED_ADDRESSES.", a.Addr())
 	}
 	return nil
 }
