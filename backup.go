@@ -159,7 +159,7 @@ func (a *app) boxFor(ctx context.Context, about store.BackupHeader, without bool
 		return nil, err
 	}
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) && about.Sealed > 0 && !without {
-		return nil, core.Errorf(core.Unavailable, "The key of the credentials is missing: %s. The backup has %d credentials that only the key of the old machine opens. Nothing was restored. Put that key file there (or name it in SECRETS_KEY_FILE), or restore with -without-credentials and type them anew.",
+		return nil, core.Errorf(core.Unavailable, "The key of the credentials is missing: %s. The backup has %d credentials that only the key of the old machine opens. Nothing was restored. Put that key file there, name it in SECRETS_KEY_FILE, set SECRETS_KEY to the key, or restore with -without-credentials and type them anew.",
 			path, about.Sealed)
 	}
 	return a.openBox(ctx, false)

@@ -344,7 +344,7 @@ func (rs *restore) checkSealed() error {
 		}
 	}
 	if len(rs.done.Unreadable) > 0 && !rs.o.WithoutCredentials {
-		return core.Errorf(core.Unavailable, "The key of the credentials does not open these: %s. Nothing was restored. Put the key file of the old machine in its place (SECRETS_KEY_FILE, or secrets-key.json in DATA_DIR), or restore with -without-credentials and type them anew.",
+		return core.Errorf(core.Unavailable, "The key of the credentials does not open these: %s. Nothing was restored. Give it the old machine's key (SECRETS_KEY, SECRETS_KEY_FILE, or secrets-key.json in DATA_DIR), or restore with -without-credentials and type them anew.",
 			strings.Join(rs.done.Unreadable, ", "))
 	}
 	return rs.leaveKeysOut()

@@ -33,7 +33,7 @@ func Open(path string, sealedBefore bool) (*Box, error) {
 	raw, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if sealedBefore {
-			return nil, core.Errorf(core.Unavailable, "The key of the credentials is missing: %s. Put it back, or name it in SECRETS_KEY_FILE.", path)
+			return nil, core.Errorf(core.Unavailable, "The key of the credentials is missing: %s. Put it back, name it in SECRETS_KEY_FILE, or set SECRETS_KEY to it.", path)
 		}
 		raw, err = create(path)
 	}
