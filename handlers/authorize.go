@@ -122,7 +122,7 @@ func (s *Server) authorize(c echo.Context, k connectors.Connector, con store.Con
 		err = s.keepDraft(c, d)
 	}
 	if err != nil {
-		return s.answerForm(c, title, f, err)
+		return s.answerForm(c, title, f, besideButton(err, k))
 	}
 	if to.ByHand == "" && byHTMX(c) {
 		c.Response().Header().Set("HX-Redirect", to.Address)
@@ -134,6 +134,15 @@ func (s *Server) authorize(c echo.Context, k connectors.Connector, con store.Con
 		f.GoOn.Text = "You come back here when you have decided there."
 	}
 	return s.showForm(c, http.StatusOK, title, f)
+}
+
+// besideButton puts what belongs to no field at the one that stands over the button.
+func besideButton(err error, k connectors.Connector) error {
+	e := ours(err)
+	if len(e.Fields) > 0 || e.Code == core.Internal || e.Code == core.Forbidden {
+		return err
+	}
+	return withField(e, core.FieldError{Pointer: "/settings/" + k.Info().Authorizing.After, Detail: e.Sentence})
 }
 
 // ownBase is the address that this browser has opened the app at, without a slash at its end.
