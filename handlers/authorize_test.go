@@ -76,6 +76,8 @@ func (b *caller) signInAt(site *wordpresstest.Site) {
 	}
 }
 
+var appName = regexp.MustCompile(`name="app_name" value="([^"]*)"`)
+
 var hiddenInput = regexp.MustCompile(`<input type="hidden"[^>]*name="([^"]*)"[^>]*value="([^"]*)"`)
 
 // decides opens the page that asks whether the app may come in, and presses a button of its form. It gives where the browser is sent.
@@ -86,7 +88,10 @@ func (b *caller) decides(page, button string) string {
 	if a.status != http.StatusOK || !ok {
 		b.t.Fatalf("the site does not ask: %d %.800s", a.status, a.body)
 	}
-	values := url.Values{button: {"1"}, "app_name": {"Scratchpaper"}}
+	values := url.Values{button: {"1"}}
+	if m := appName.FindStringSubmatch(form); m != nil {
+		values.Set("app_name", html.UnescapeString(m[1]))
+	}
 	for _, m := range hiddenInput.FindAllStringSubmatch(form, -1) {
 		values.Set(m[1], html.UnescapeString(m[2]))
 	}
@@ -152,6 +157,7 @@ func TestASiteHandsItsPasswordOverToWhoAskedForIt(t *testing.T) {
 	wp := wordpresstest.New(t)
 	b, stranger := newCaller(t), newCaller(t)
 	b.signInAt(wp)
+	wp.PHP(t, `WP_Application_Passwords::create_new_application_password(1, ['name' => 'Scratchpaper']);`) // of an earlier time
 	came := b.decides(s.begins(b, wp), "approve")
 	u, err := url.Parse(came)
 	if err != nil || !strings.HasPrefix(came, s.URL+"/connections/authorized?state=") || len(u.Query().Get("password")) != 24 {

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/url"
 	"strings"
+	"time"
 
 	"scratchpaper/connectors"
 )
@@ -41,7 +42,7 @@ func (*Connector) Authorize(ctx context.Context, given connectors.Settings, env 
 	}
 	out := connectors.Authorization{}
 	q := page.Query()
-	q.Set("app_name", "Scratchpaper")
+	q.Set("app_name", "Scratchpaper "+time.Now().UTC().Format(time.DateTime)) // from 5.7 on a site takes no name twice
 	q.Set("app_id", applicationID)
 	if sendsBack(site, back) {
 		q.Set("success_url", back)
