@@ -18,7 +18,7 @@ STAMP := node_modules/.stamp
 # Go files that a person wrote.
 WRITTEN = $$(git ls-files --cached --others --exclude-standard '*.go' | grep -v _templ.go | xargs ls 2>/dev/null)
 
-.PHONY: help setup run dev build generate check-generated test test-tools wordpress chaos model load streams lint bench clean
+.PHONY: help setup run dev build generate check-generated test test-tools wordpress chaos model load streams lint security bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -74,6 +74,9 @@ lint: $(STAMP) | need-$(GO) ## formatting, vet, staticcheck and the types of the
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
 	npx --no-install tsc -p tsconfig.json
+
+security: generate ## look for holes: staticcheck, gosec, govulncheck, probes of every address (with sqlmap, where it is installed)
+	@scripts/security.sh
 
 wordpress: test-tools ## the whole job in the browser on a real WordPress: make wordpress WORDPRESS_POSTS=5010 WORDPRESS_MEDIA=200
 	WORDPRESS_POSTS=$${WORDPRESS_POSTS:-5010} $(GO) test -count=1 -v -timeout 0 -run TestTheWholeJobOnWordPress ./e2e

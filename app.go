@@ -205,7 +205,7 @@ func (a *app) refuse(host string, port int) {
 		return // a socket, or a name that nobody can dial
 	}
 	for _, ip := range ips {
-		a.guard.Refuse = append(a.guard.Refuse, netip.AddrPortFrom(ip, uint16(port)))
+		a.guard.Refuse = append(a.guard.Refuse, netip.AddrPortFrom(ip, uint16(port))) // #nosec G115 -- the port of an address that was parsed
 	}
 }
 

@@ -100,7 +100,7 @@ func (a *app) printSetUp(ctx context.Context) error {
 func (a *app) letInSample() {
 	host, port := a.local.SampleAddr()
 	if ip, err := netip.ParseAddr(host); err == nil {
-		a.guard.Sample = netip.AddrPortFrom(ip, uint16(port))
+		a.guard.Sample = netip.AddrPortFrom(ip, uint16(port)) // #nosec G115 -- the port that the built-in database listens on
 	}
 }
 

@@ -114,7 +114,7 @@ func (s *Server) leave(c echo.Context) error {
 			return core.Wrap(err, core.Unavailable, "You are signed out here, but the sign-in service did not answer. Sign out there too.")
 		}
 	}
-	c.SetCookie(&http.Cookie{Name: "__session", Path: "/", MaxAge: -1, Secure: s.config.Secure, SameSite: http.SameSiteLaxMode})
+	c.SetCookie(&http.Cookie{Name: "__session", Path: "/", MaxAge: -1, Secure: s.config.Secure, SameSite: http.SameSiteLaxMode}) // #nosec G124 -- it takes Clerk's cookie away, which scripts have set
 	return see(c, "/sign-in")
 }
 

@@ -18,7 +18,7 @@ func (s *Server) leaveNotice(c echo.Context, n views.Notice) {
 	if err != nil || len(raw) > 2000 {
 		return
 	}
-	c.SetCookie(&http.Cookie{
+	c.SetCookie(&http.Cookie{ // #nosec G124 -- Secure wherever people open the app by https
 		Name: noticeCookie, Value: base64.RawURLEncoding.EncodeToString(raw), Path: "/", MaxAge: 30,
 		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: s.config.Secure,
 	})
@@ -30,7 +30,7 @@ func (s *Server) takeNotice(c echo.Context) *views.Notice {
 	if err != nil {
 		return nil
 	}
-	c.SetCookie(&http.Cookie{Name: noticeCookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: s.config.Secure})
+	c.SetCookie(&http.Cookie{Name: noticeCookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: s.config.Secure}) // #nosec G124 -- Secure wherever people open the app by https
 	raw, err := base64.RawURLEncoding.DecodeString(cookie.Value)
 	var n views.Notice
 	if err != nil || json.Unmarshal(raw, &n) != nil || n.Text == "" {

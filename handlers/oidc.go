@@ -39,7 +39,7 @@ const pendingLife = 10 * time.Minute
 
 // pendingCookie keeps a sign-in that waits for the provider, in the browser that began it.
 func (s *Server) pendingCookie(value string, life time.Duration) *http.Cookie {
-	c := &http.Cookie{Name: "scratchpaper-oidc", Value: value, Path: "/", MaxAge: int(life / time.Second), HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: s.signIn.Cookie.Secure}
+	c := &http.Cookie{Name: "scratchpaper-oidc", Value: value, Path: "/", MaxAge: int(life / time.Second), HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: s.signIn.Cookie.Secure} // #nosec G124 -- Secure wherever people open the app by https
 	if c.Secure {
 		c.Name = "__Host-" + c.Name
 	}

@@ -41,11 +41,14 @@ func TestEveryAnswerTellsBrowsersWhatTheyMayDo(t *testing.T) {
 
 func checkHeaders(t *testing.T, s *site, method, path string, a answer) {
 	t.Helper()
-	for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "same-origin", "Cross-Origin-Opener-Policy": "same-origin",
+	for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Cross-Origin-Opener-Policy": "same-origin",
 		"Cross-Origin-Resource-Policy": "same-origin", "Strict-Transport-Security": "max-age=31536000", "Content-Security-Policy": contentPolicy, "Access-Control-Allow-Origin": ""} {
 		if got := a.header.Get(name); got != want {
 			t.Errorf("%s %s answers %d with %s: %q, want %q", method, path, a.status, name, got, want)
 		}
+	}
+	if got := a.header.Get("Referrer-Policy"); got != "same-origin" && got != "no-referrer" {
+		t.Errorf("%s %s answers %d with the Referrer-Policy %q", method, path, a.status, got)
 	}
 	kept, typ := a.header.Get("Cache-Control"), a.header.Get("Content-Type")
 	if !strings.HasPrefix(path, "/static/") && !strings.HasSuffix(path, "/columns.css") && kept != "no-store" && !strings.HasPrefix(typ, "text/event-stream") {

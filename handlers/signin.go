@@ -262,7 +262,7 @@ func (s *Server) signOut(c echo.Context) error {
 	c.SetCookie(s.signIn.Cookie.Ended())
 	c.Response().Header().Set("Clear-Site-Data", `"cache"`)
 	// Not a notice that is taken once: what the page that is left had still asked for may lead to the sign-in before.
-	c.SetCookie(&http.Cookie{Name: signedOutCookie, Value: "1", Path: "/sign-in", MaxAge: 10, HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: s.signIn.Cookie.Secure})
+	c.SetCookie(&http.Cookie{Name: signedOutCookie, Value: "1", Path: "/sign-in", MaxAge: 10, HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: s.signIn.Cookie.Secure}) // #nosec G124 -- Secure wherever people open the app by https
 	return see(c, "/sign-in")
 }
 

@@ -317,7 +317,7 @@ func (run *Run) tryAgain(words string) store.JobEnd {
 		return failed(core.Errorf(core.Unavailable, "%s Tried %d times. What was done until then is kept.", words, n))
 	}
 	pause := min(time.Minute, run.o.Timings.Retry<<(n-1))
-	pause += rand.N(pause/2 + 1)
+	pause += rand.N(pause/2 + 1) // #nosec G404 -- it spreads tries; nobody gains by guessing it
 	return store.JobEnd{State: "waiting", WaitingFor: "time", NotBefore: time.Now().Add(pause), Failures: n,
 		Error: &store.JobError{Code: string(core.Unavailable), Sentence: words + " Trying again."}}
 }
@@ -331,5 +331,5 @@ func (run *Run) notBefore(until time.Time) time.Time {
 	if soonest := time.Now().Add(run.o.Timings.Retry); until.Before(soonest) {
 		until = soonest
 	}
-	return until.Add(rand.N(run.o.Timings.Retry + 1))
+	return until.Add(rand.N(run.o.Timings.Retry + 1)) // #nosec G404 -- it spreads tries; nobody gains by guessing it
 }

@@ -198,7 +198,7 @@ func editsSource(t Table, edits []CellEdit) source {
 	src := source{}
 	for i, e := range edits {
 		c, _ := t.Column(e.Column)
-		rows[i], cols[i], vals[i] = e.Record, int32(e.Column), string(e.Value.Canonical(c.Type))
+		rows[i], cols[i], vals[i] = e.Record, int32(e.Column), string(e.Value.Canonical(c.Type)) // #nosec G115 -- Postgres has at most 1,600 columns in a table
 		if !seen[e.Column] {
 			seen[e.Column] = true
 			src.cols = append(src.cols, c)

@@ -261,7 +261,7 @@ func (s *Store) OrderDeletes(ctx context.Context, j *Job, snap Snapshot, plan st
 		var items []int64
 		var at []int32
 		for item, level := range deleteLevels(waits) {
-			items, at, levels = append(items, item), append(at, int32(level)), max(levels, level)
+			items, at, levels = append(items, item), append(at, int32(level)), max(levels, level) // #nosec G115 -- there are no more levels than records in one plan
 		}
 		table := ident(snap.Schema, "_publish_items")
 		_, err = tx.Exec(ctx, `update `+table+` i set position = coalesce(l.level, 1) from `+table+` o left join unnest($2::bigint[], $3::int[]) l(item, level) on l.item = o.id

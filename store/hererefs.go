@@ -50,7 +50,7 @@ func (b *batchTxn) keepRefs(ctx context.Context, cols []core.Column) error {
 	var refs []int32
 	for _, c := range cols {
 		if isReference(c) {
-			refs = append(refs, int32(c.Number))
+			refs = append(refs, int32(c.Number)) // #nosec G115 -- Postgres has at most 1,600 columns in a table
 		}
 	}
 	if refs == nil {

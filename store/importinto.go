@@ -343,7 +343,7 @@ func (in *intoBatch) proposeRecords(ctx context.Context) error {
 				if err != nil {
 					return err
 				}
-				if !v.IsNull() && !slices.Contains(misfits, int32(c.Number)) {
+				if !v.IsNull() && !slices.Contains(misfits, int32(c.Number)) { // #nosec G115 -- Postgres has at most 1,600 columns in a table
 					n.Values[c.Number] = v
 				}
 			}

@@ -123,7 +123,7 @@ type reverting struct {
 func (r reverting) args(t Table) []any {
 	var columns []int32
 	for _, n := range r.part.Columns {
-		columns = append(columns, int32(n))
+		columns = append(columns, int32(n)) // #nosec G115 -- Postgres has at most 1,600 columns in a table
 	}
 	return []any{r.plan, t.ID, r.part.Records, columns}
 }

@@ -26,7 +26,7 @@ const (
 	MaxTokenLife = 366 * 24 * time.Hour // at most
 )
 
-const tokenColumns = `t.id, t.name, t.person_id, p.name, t.scopes, t.created_at, t.expires_at, t.used_at`
+const tokenColumns = `t.id, t.name, t.person_id, p.name, t.scopes, t.created_at, t.expires_at, t.used_at` // #nosec G101 -- names of columns
 
 func scanToken(row pgx.CollectableRow) (Token, error) {
 	var t Token

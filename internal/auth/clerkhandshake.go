@@ -35,13 +35,13 @@ func (c *Clerk) Handshake(r *http.Request, address string) (to string, set *http
 	if dev, err := r.Cookie("__clerk_db_jwt"); err == nil {
 		q.Set("__clerk_db_jwt", dev.Value)
 	}
-	set = c.cookie(handshakeCount, strconv.Itoa(count+1))
+	set = c.cookie(handshakeCount, strconv.Itoa(count+1)) // #nosec G124 -- Secure wherever people open the app by https
 	set.MaxAge = 10
 	return c.Frontend + "/v1/client/handshake?" + q.Encode(), set, true
 }
 
 func (c *Clerk) cookie(name, value string) *http.Cookie {
-	return &http.Cookie{Name: name, Value: value, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: c.secure()}
+	return &http.Cookie{Name: name, Value: value, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: c.secure()} // #nosec G124 -- Secure wherever people open the app by https
 }
 
 // secure says whether people open the app over TLS.
@@ -59,7 +59,7 @@ func (c *Clerk) Handshaken(r *http.Request) (set []*http.Cookie, was bool) {
 	if raw == "" {
 		return nil, false
 	}
-	gone := c.cookie(handshakeParam, "")
+	gone := c.cookie(handshakeParam, "") // #nosec G124 -- Secure wherever people open the app by https
 	gone.MaxAge = -1
 	var claims struct {
 		jwt.RegisteredClaims

@@ -81,7 +81,7 @@ func (p *Passwords) Fits(hash, password string) (fits, stale bool) {
 	if err != nil || len(want) < 16 || len(want) > 64 {
 		return false, false
 	}
-	got := p.key(password, salt, memory, rounds, uint32(len(want)))
+	got := p.key(password, salt, memory, rounds, uint32(len(want))) // #nosec G115 -- it has 16 to 64 bytes
 	fits = subtle.ConstantTimeCompare(got, want) == 1 && there
 	return fits, fits && (memory != p.memory || rounds != p.rounds)
 }

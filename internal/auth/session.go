@@ -51,10 +51,10 @@ func (c SessionCookie) Of(r *http.Request) string {
 
 // Holding makes the cookie of a new session.
 func (c SessionCookie) Holding(secret string, lifetime time.Duration) *http.Cookie {
-	return &http.Cookie{Name: c.name(), Value: secret, Path: "/", MaxAge: int(lifetime / time.Second), Secure: c.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode}
+	return &http.Cookie{Name: c.name(), Value: secret, Path: "/", MaxAge: int(lifetime / time.Second), Secure: c.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode} // #nosec G124 -- Secure wherever people open the app by https
 }
 
 // Ended makes the cookie that takes a session's away.
 func (c SessionCookie) Ended() *http.Cookie {
-	return &http.Cookie{Name: c.name(), Path: "/", MaxAge: -1, Secure: c.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode}
+	return &http.Cookie{Name: c.name(), Path: "/", MaxAge: -1, Secure: c.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode} // #nosec G124 -- Secure wherever people open the app by https
 }

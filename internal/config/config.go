@@ -166,7 +166,7 @@ func Names() []string {
 
 func fromFile(path string) (map[string]string, error) {
 	vars := map[string]string{}
-	f, err := os.Open(path)
+	f, err := os.Open(path) // #nosec G304 -- the .env file of the working directory
 	if os.IsNotExist(err) {
 		return vars, nil
 	}

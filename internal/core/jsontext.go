@@ -46,7 +46,7 @@ func escapeAt(raw []byte) rune {
 	if err != nil {
 		return NoFault
 	}
-	return rune(n)
+	return rune(n) // #nosec G115 -- four hexadecimal digits
 }
 
 // MaxNesting is how deep a JSON document may nest.

@@ -159,7 +159,7 @@ func isFile(path string) bool {
 func postgresVersion(ctx context.Context, bin string, o owner) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, filepath.Join(bin, "postgres"), "--version")
+	cmd := exec.CommandContext(ctx, filepath.Join(bin, "postgres"), "--version") // #nosec G204 -- a program of the built-in PostgreSQL, without a shell and with nothing from a request
 	prepare(cmd, o)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -177,7 +177,7 @@ func prepare(cmd *exec.Cmd, o owner) {
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if o.switched {
-		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(o.uid), Gid: uint32(o.gid)}
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(o.uid), Gid: uint32(o.gid)} // #nosec G115 -- numbers of a user, which the system has given
 	}
 	dieWithParent(cmd.SysProcAttr)
 }

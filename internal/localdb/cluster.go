@@ -22,7 +22,7 @@ const initNeeds = 128 << 20
 
 // readOrMakePassword keeps a random password in a file of mode 600. A cluster that exists must have its file.
 func readOrMakePassword(path string, mustExist bool) (string, error) {
-	data, err := os.ReadFile(path)
+	data, err := os.ReadFile(path) // #nosec G304 -- a file of the data folder, or of PostgreSQL's programs
 	if err == nil && len(bytes.TrimSpace(data)) > 0 {
 		return string(bytes.TrimSpace(data)), nil
 	}
@@ -113,8 +113,8 @@ func (p place) checkOwner() error {
 // initCluster makes the cluster beside its place and renames it, so that it is whole or not there.
 func (p place) initCluster(ctx context.Context, bin, password string, o Options) error {
 	var disk unix.Statfs_t
-	if err := unix.Statfs(p.base, &disk); err == nil && uint64(disk.Bavail)*uint64(disk.Bsize) < initNeeds {
-		return diskFull(fmt.Errorf("%d bytes free in %s", uint64(disk.Bavail)*uint64(disk.Bsize), p.base))
+	if err := unix.Statfs(p.base, &disk); err == nil && uint64(disk.Bavail)*uint64(disk.Bsize) < initNeeds { // #nosec G115 -- a disk has no negative size
+		return diskFull(fmt.Errorf("%d bytes free in %s", uint64(disk.Bavail)*uint64(disk.Bsize), p.base)) // #nosec G115 -- a disk has no negative size
 	}
 	if err := p.ownedDir(p.unfinished()); err != nil {
 		return unavailable(err, "The data folder %s cannot be written to.", p.base)
@@ -151,7 +151,7 @@ func (p place) runInitdb(ctx context.Context, bin, pwfile string, fast bool) err
 	if fast {
 		args = append(args, "--no-sync")
 	}
-	cmd := exec.Command(filepath.Join(bin, "initdb"), args...)
+	cmd := exec.Command(filepath.Join(bin, "initdb"), args...) // #nosec G204 -- a program of the built-in PostgreSQL, without a shell and with nothing from a request
 	prepare(cmd, p.owner)
 	c, err := startChild(cmd, discard())
 	if err != nil {
@@ -170,7 +170,7 @@ func (p place) runInitdb(ctx context.Context, bin, pwfile string, fast bool) err
 }
 
 func syncDir(dir string) error {
-	d, err := os.Open(dir)
+	d, err := os.Open(dir) // #nosec G304 -- a file of the data folder, or of PostgreSQL's programs
 	if err != nil {
 		return unavailable(err, "The data folder %s cannot be read.", dir)
 	}

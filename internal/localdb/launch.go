@@ -49,7 +49,7 @@ func (s *Server) launchAt(ctx context.Context, port int) (process, error) {
 	if s.port != port { // others read it while a server is started again
 		s.port = port
 	}
-	cmd := exec.Command(filepath.Join(s.bin, "postgres"), "-D", s.place.cluster(), "-p", strconv.Itoa(port), "-h", loopback, "-k", s.place.socketDir)
+	cmd := exec.Command(filepath.Join(s.bin, "postgres"), "-D", s.place.cluster(), "-p", strconv.Itoa(port), "-h", loopback, "-k", s.place.socketDir) // #nosec G204 -- a program of the built-in PostgreSQL, without a shell and with nothing from a request
 	prepare(cmd, s.place.owner)
 	c, err := startChild(cmd, s.log)
 	if err != nil {

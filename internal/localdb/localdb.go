@@ -56,6 +56,7 @@ type Server struct {
 	password string
 	port     int
 
+	sample   sync.Mutex // who makes the sample ready; Postgres lets no two change a role at once
 	mu       sync.Mutex
 	process  process
 	stopping bool

@@ -186,6 +186,23 @@ func TestTheDatabaseIsDurableAndSortsByCodePoint(t *testing.T) {
 	}
 }
 
+func TestTheSampleIsMadeReadyForSeveralAtOnce(t *testing.T) {
+	t.Parallel()
+	s := mustStart(t, localdb.Options{DataDir: dataDir(t), Fast: true})
+	errs := make(chan error, 16)
+	for range cap(errs) {
+		go func() {
+			_, err := s.EnsureSample(t.Context())
+			errs <- err
+		}()
+	}
+	for range cap(errs) {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestOnlyTheSampleRoleComesInOverTCP(t *testing.T) {
 	t.Parallel()
 	s := mustStart(t, localdb.Options{DataDir: dataDir(t), Fast: true})

@@ -17,18 +17,18 @@ type dirLock struct{ file *os.File }
 
 func lockDir(dir string) (*dirLock, error) {
 	path := filepath.Join(dir, "lock")
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) // #nosec G304 -- a file of the data folder, or of PostgreSQL's programs
 	if err != nil {
 		return nil, unavailable(err, "The data folder %s cannot be written to.", dir)
 	}
 	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		holder, _ := io.ReadAll(io.LimitReader(f, 20))
-		f.Close()
+		f.Close() // #nosec G104 -- closing gives the lock back, whatever it says
 		return nil, core.Wrap(err, core.Busy, "Another Scratchpaper%s is using the data folder %s. Stop it, or set DATA_DIR to another folder.", processNote(string(holder)), dir)
 	}
 	if err != nil {
-		f.Close()
+		f.Close() // #nosec G104 -- closing gives the lock back, whatever it says
 		return nil, unavailable(err, "The data folder %s cannot be locked.", dir)
 	}
 	return &dirLock{file: f}, writeHolder(f)
@@ -48,10 +48,10 @@ func writeHolder(f *os.File) error {
 		_, err = f.WriteAt(fmt.Appendf(nil, "%d\n", os.Getpid()), 0)
 	}
 	if err != nil {
-		f.Close()
+		f.Close() // #nosec G104 -- closing gives the lock back, whatever it says
 		return unavailable(err, "The data folder cannot be written to: %s.", f.Name())
 	}
 	return nil
 }
 
-func (l *dirLock) release() { l.file.Close() }
+func (l *dirLock) release() { l.file.Close() } // #nosec G104 -- closing gives the lock back, whatever it says

@@ -40,7 +40,7 @@ type pidFile struct {
 }
 
 func readPIDFile(cluster string) (pidFile, bool) {
-	data, err := os.ReadFile(filepath.Join(cluster, "postmaster.pid"))
+	data, err := os.ReadFile(filepath.Join(cluster, "postmaster.pid")) // #nosec G304 -- a file of the data folder, or of PostgreSQL's programs
 	if err != nil {
 		return pidFile{}, false
 	}
@@ -95,7 +95,7 @@ func removeStale(cluster string, f pidFile, ok bool) error {
 // its cluster; a person's shell may stand there too.
 func isServer(pid int, cluster string) bool {
 	if runtime.GOOS != "linux" {
-		out, err := exec.Command("ps", "-o", "command=", "-p", strconv.Itoa(pid)).Output()
+		out, err := exec.Command("ps", "-o", "command=", "-p", strconv.Itoa(pid)).Output() // #nosec G204 -- a number of a process, without a shell
 		return err == nil && strings.Contains(string(out), cluster)
 	}
 	dir, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid))

@@ -21,6 +21,8 @@ type SampleRole struct {
 // EnsureSample makes the role and the database "sample", unless they are there, and gives the role's login. The
 // password lies in a file of mode 600 in the data folder. It may be called any number of times. Code: Unavailable.
 func (s *Server) EnsureSample(ctx context.Context) (SampleRole, error) {
+	s.sample.Lock()
+	defer s.sample.Unlock()
 	password, err := readOrMakePassword(s.place.path("sample-password"), false)
 	if err != nil {
 		return SampleRole{}, err

@@ -63,7 +63,7 @@ func New(address, from string, log *slog.Logger) (*Sender, error) {
 		port = map[bool]string{true: "465", false: "587"}[s.implicitTLS]
 	}
 	s.server = net.JoinHostPort(s.host, port)
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, stop := context.WithCancel(context.Background()) // #nosec G118 -- Stop calls it
 	s.stop = stop
 	go s.run(ctx)
 	return s, nil

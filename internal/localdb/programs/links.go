@@ -20,7 +20,7 @@ type link struct {
 
 // readLinks gives the links that the package's install script would have made; none for other installations.
 func readLinks(root string) ([]link, error) {
-	data, err := os.ReadFile(filepath.Join(root, linksFile))
+	data, err := os.ReadFile(filepath.Join(root, linksFile)) // #nosec G304 -- a file of the data folder, or of PostgreSQL's programs
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -89,5 +89,5 @@ func pruneLinks(root string, keep func(rel string) bool) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(root, linksFile), data, 0o644)
+	return os.WriteFile(filepath.Join(root, linksFile), data, 0o644) // #nosec G306 -- names of programs' files; nothing in it is secret
 }
