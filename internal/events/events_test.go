@@ -397,3 +397,19 @@ func Test200StreamsLeaveNoGoroutines(t *testing.T) {
 		t.Errorf("left behind: %d topics, %d persons", len(p.listeners), len(p.streams))
 	}
 }
+
+// TestWhatComesAloneWaitsForNothing gathers for an hour: what is the first of its source comes at once all the same, and the next one waits.
+func TestWhatComesAloneWaitsForNothing(t *testing.T) {
+	t.Parallel()
+	p := startProcess(t, miniredis.RunT(t), func(h *Hub) { h.pace.coalesce = time.Hour })
+	b := p.listen(t, "o", "snapshot:s1", "org-jobs")
+	for _, hint := range []core.Hint{{Org: "o", Snapshot: "s1", Version: 1, Kind: "change"}, {Org: "o", Snapshot: "s1", Version: 2, Kind: "change"}, {Org: "o", Job: "j1", Kind: "job"}} {
+		p.Notify(background, hint)
+	}
+	if got := b.next(t); !strings.Contains(got.data, `"version":1`) && !strings.Contains(got.data, `"version":2`) { // the two may be told as one
+		t.Errorf("the first event is %+v", got)
+	}
+	if got := b.next(t); !strings.Contains(got.data, `"job"`) {
+		t.Errorf("the second event is %+v: the other change does not wait", got)
+	}
+}

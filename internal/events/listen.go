@@ -25,6 +25,7 @@ func (h *Hub) listen(ctx context.Context) {
 	}()
 
 	var gathered pile
+	sent := map[source]time.Time{} // when a hint of a source went out last, for as long as it matters
 	due := time.NewTimer(math.MaxInt64)
 	defer due.Stop()
 	for {
@@ -36,19 +37,42 @@ func (h *Hub) listen(ctx context.Context) {
 				return
 			}
 			fresh := gathered.empty()
-			h.receive(message, &gathered)
+			h.forward(h.atOnce(h.receive(message), &gathered, sent))
 			if fresh && !gathered.empty() {
 				due.Reset(h.pace.coalesce)
 			}
 		case <-due.C:
-			h.forward(gathered.take())
+			now := time.Now()
+			maps.DeleteFunc(sent, func(_ source, at time.Time) bool { return now.Sub(at) > h.pace.coalesce })
+			hints := gathered.take()
+			for _, hint := range hints {
+				sent[sourceOf(hint)] = now
+			}
+			h.forward(hints)
 		}
 	}
 }
 
-// receive gathers the hints of a message. The client subscribes again by itself after it lost Redis,
+// atOnce gives the hints that go out now: those of a source that nothing was heard of for a while. The others are gathered.
+func (h *Hub) atOnce(hints []core.Hint, gathered *pile, sent map[source]time.Time) (now []core.Hint) {
+	for _, hint := range hints {
+		key := sourceOf(hint)
+		if _, waits := gathered.hints[key]; waits || time.Since(sent[key]) < h.pace.coalesce {
+			gathered.add(hint, math.MaxInt)
+			continue
+		}
+		sent[key] = time.Now()
+		now = append(now, shorten(hint))
+	}
+	if len(sent) > maxWaiting { // of sources that have gone quiet, while nothing is gathered
+		maps.DeleteFunc(sent, func(_ source, at time.Time) bool { return time.Since(at) > h.pace.coalesce })
+	}
+	return now
+}
+
+// receive gives the hints of a message. The client subscribes again by itself after it lost Redis,
 // and a confirmed subscription is how that shows: what was published in between is gone.
-func (h *Hub) receive(message any, gathered *pile) {
+func (h *Hub) receive(message any) (hints []core.Hint) {
 	switch m := message.(type) {
 	case *redis.Subscription:
 		if m.Kind == "subscribe" {
@@ -56,15 +80,12 @@ func (h *Hub) receive(message any, gathered *pile) {
 			h.listening.Store(true)
 		}
 	case *redis.Message:
-		var hints []core.Hint
 		if err := json.Unmarshal([]byte(m.Payload), &hints); err != nil {
 			h.log.Error("unreadable hints", "error", err)
-			return
-		}
-		for _, hint := range hints {
-			gathered.add(hint, math.MaxInt)
+			return nil
 		}
 	}
+	return hints
 }
 
 // forward sends each hint once to every connection that listens to one of its topics in its organization.

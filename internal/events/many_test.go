@@ -108,7 +108,7 @@ func TestManyStreams(t *testing.T) {
 		}
 		return len(late)
 	}
-	t.Logf("%d streams, %d changes in %s: %d of %d hints heard; ms from the change to the reader: 50 %% %d, 95 %% %d, 99 %% %d, of which up to 100 are spent gathering", count, changes, lasts,
+	t.Logf("%d streams, %d changes in %s: %d of %d hints heard; ms from the change to the reader: 50 %% %d, 95 %% %d, 99 %% %d, where a change a second waits for no others", count, changes, lasts,
 		heard.Load(), int64(changes)*int64(count/snapshots), quantile(.5), quantile(.95), quantile(.99))
 	t.Logf("memory: %.1f kB a stream when open, %.1f kB while busy; goroutines %d before, %d open, %d after; streams lost %d", float64(open.Resident-before.Resident)/1000/float64(count),
 		float64(busy.Resident-before.Resident)/1000/float64(count), before.Goroutines, open.Goroutines, after.Goroutines, gone)
