@@ -81,7 +81,8 @@ func retireKeys(ctx context.Context, pool *pgxpool.Pool) error {
 	for _, k := range dropped {
 		fmt.Fprintf(os.Stderr, "Key %d is dropped: nothing is encrypted with it.\n", k.ID)
 	}
-	for _, k := range kept {
+	if len(kept) > 0 {
+		k := kept[0]
 		if k.Uses > 0 {
 			return core.Errorf(core.Conflict, "Key %d stays: %d credentials or signing keys are encrypted with it. Type scratchpaper keys rotate, which encrypts them anew.", k.ID, k.Uses)
 		}
