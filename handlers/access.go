@@ -49,6 +49,7 @@ var pageAccess = map[core.Act][]string{
 		"GET /settings/webhooks", "POST /settings/webhooks", "GET /settings/webhooks/:webhook", "POST /settings/webhooks/:webhook", "GET /settings/webhooks/:webhook/deliveries",
 		"POST /settings/webhooks/:webhook/test", "POST /settings/webhooks/:webhook/delete", "POST /settings/webhooks/:webhook/deliveries/:delivery/redeliver",
 	},
+	core.Operate: {"GET /operate", "GET /operate/sizes", "GET /operate/queries", "GET /operate/switches", "POST /operate/switches/:organization"},
 	core.Approve: {"POST " + plan + "/approval/approve", "POST " + plan + "/approval/return"},
 	core.Publish: {
 		"POST /sample", "GET /connections/new", "GET /connections/new/:connector", "POST /connections", "GET /connections/:connection/edit", "POST /connections/:connection", "POST /connections/:connection/delete",

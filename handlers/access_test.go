@@ -22,6 +22,9 @@ func TestTheDocumentShowsTheTableOfAccess(t *testing.T) {
 		if r.Role != 0 {
 			role = r.Role.String()
 		}
+		if r.Operator {
+			role = "operators"
+		}
 		if r.Agent {
 			agent = "in their snapshot"
 		}

@@ -55,6 +55,9 @@ func (s *Server) inviteMember(c echo.Context) error {
 	}
 	ctx, by := ctxOf(c), actor(c)
 	v := views.MembersView{Email: c.FormValue("email"), Role: c.FormValue("role")}
+	if err := s.operatorsOnly(c, v.Email); err != nil {
+		return s.answerMembers(c, v, err)
+	}
 	secret, hash := auth.NewSecret("")
 	i, err := s.store.Invite(ctx, by, v.Email, core.RoleNamed(v.Role), hash)
 	if err != nil {
@@ -111,6 +114,13 @@ func (s *Server) removeMember(c echo.Context) error {
 
 // resetMember shows a link once with which a member chooses a new password.
 func (s *Server) resetMember(c echo.Context) error {
+	email, err := s.store.EmailOf(ctxOf(c), c.Param("member"))
+	if err == nil {
+		err = s.operatorsOnly(c, email)
+	}
+	if err != nil {
+		return s.refusedMember(c, err)
+	}
 	secret, hash := auth.NewSecret("")
 	a, err := s.store.ResetCode(ctxOf(c), actor(c), c.Param("member"), hash)
 	if err != nil {

@@ -1,10 +1,16 @@
 package handlers
 
 import (
+	"encoding/json"
 	"io"
 	"net/http"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
+
+	"scratchpaper/store"
 )
 
 // readMetrics asks for the metrics with headers, as pairs.
@@ -95,4 +101,62 @@ func TestWatchersNameAProcessByItsOwnAddress(t *testing.T) {
 	h.visitor(t).get(t, "/sign-in", "Host", "10.2.0.7:3010").is(t, http.StatusForbidden)
 	h.site.app.config.MetricsToken = "a token for the metrics"
 	h.visitor(t).get(t, "/metrics", "Host", "web:3010", "Authorization", "Bearer a token for the metrics").is(t, http.StatusOK, "go_goroutines")
+}
+
+// dashboardNames are the metrics that an expression of Prometheus names.
+var dashboardNames = regexp.MustCompile(`\b(?:scratchpaper|go|process)_[a-z_]+`)
+
+// TestTheDashboardAsksForWhatTheMetricsAnswer holds deploy/grafana.json against what /metrics says, and against what an import into Grafana
+// needs.
+func TestTheDashboardAsksForWhatTheMetricsAnswer(t *testing.T) {
+	t.Parallel()
+	s := mustSite(t)
+	s.get(t, "/")
+	s.app.metrics.Slice("refresh", "done", time.Second)
+	if _, err := s.store.Enqueue(t.Context(), s.by, store.NewJob{Kind: "refresh", Label: "Refresh"}); err != nil {
+		t.Fatal(err)
+	}
+	_, text := s.readMetrics(t)
+	raw, err := os.ReadFile("../deploy/grafana.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d struct {
+		Title, UID    string
+		SchemaVersion int
+		Templating    struct {
+			List []struct{ Name, Type string }
+		}
+		Panels []struct {
+			ID          int
+			Type, Title string
+			GridPos     struct{ H, W, X, Y int }
+			Datasource  struct{ Type, UID string }
+			Targets     []struct{ RefID, Expr string }
+		}
+	}
+	if err := json.Unmarshal(raw, &d); err != nil {
+		t.Fatal(err)
+	}
+	if d.Title == "" || d.UID == "" || len(d.UID) > 40 || d.SchemaVersion < 36 || len(d.Templating.List) == 0 || d.Templating.List[0].Type != "datasource" || len(d.Panels) == 0 {
+		t.Errorf("it cannot be imported: %.300s", raw)
+	}
+	ids := map[int]bool{}
+	for _, p := range d.Panels {
+		if p.ID == 0 || ids[p.ID] || p.Type == "" || p.Title == "" || p.GridPos.W < 1 || p.GridPos.X+p.GridPos.W > 24 || p.Datasource.UID != "${"+d.Templating.List[0].Name+"}" || len(p.Targets) == 0 {
+			t.Errorf("the panel %q lacks something: %+v", p.Title, p)
+		}
+		ids[p.ID] = true
+		for _, q := range p.Targets {
+			names := dashboardNames.FindAllString(q.Expr, -1)
+			if q.RefID == "" || len(names) == 0 {
+				t.Errorf("%s asks for %q as %q", p.Title, q.Expr, q.RefID)
+			}
+			for _, name := range names {
+				if !strings.Contains(text, "\n"+name+"{") && !strings.Contains(text, "\n"+name+" ") {
+					t.Errorf("%s asks for %s, which /metrics does not answer", p.Title, name)
+				}
+			}
+		}
+	}
 }

@@ -216,12 +216,20 @@ func (s *Server) identified(next echo.HandlerFunc) echo.HandlerFunc {
 			by.Client = client
 		}
 		c.SetRequest(c.Request().WithContext(core.WithLogIDs(c.Request().Context(), core.LogIDs{Person: by.Person})))
+		if act == core.Operate {
+			if by.Operator, err = s.operates(c.Request().Context(), by); err != nil {
+				return err
+			}
+		}
 		c.Set(actorKey, by)
 		if routed {
 			if err := by.May(act); err != nil {
 				return err
 			}
 			if err := withinSnapshot(c, by); err != nil {
+				return err
+			}
+			if err := s.switchedOn(c, by); err != nil {
 				return err
 			}
 		}

@@ -20,7 +20,7 @@ func (s *Server) render(c echo.Context, status int, v templ.Component) error {
 	// A browser that has gone does not stop a render half-way; it is short.
 	ctx := context.WithoutCancel(c.Request().Context())
 	if by := actor(c); by.Org != "" {
-		ctx = views.WithActor(ctx, by)
+		ctx = views.WithSwitches(views.WithActor(ctx, by), s.switches.off(ctx, by))
 	}
 	if err := v.Render(ctx, &b); err != nil {
 		return err

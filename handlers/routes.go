@@ -68,6 +68,7 @@ func (s *Server) routes(e *echo.Echo) {
 	s.signInRoutes(e)
 	s.tokenRoutes(e)
 	s.webhookRoutes(e)
+	s.operateRoutes(e)
 	s.gridRoutes(e)
 	s.publishRoutes(e)
 	s.approvalRoutes(e)

@@ -28,11 +28,13 @@ var runID = core.NewID("run")
 
 // Config is what the pages and their protection need to know of how the app was started.
 type Config struct {
-	Hosts     []string // host names, without port, that requests may name beside loopback ones
-	Version   string   // of the program, as shown
-	Dev       bool     // the gallery of components is served, and pages load anew when the program does
-	Secure    bool     // people open the app by https, and by nothing else
-	MaxUpload int64    // bytes of one uploaded file; 0 is 4 GB
+	Hosts         []string // host names, without port, that requests may name beside loopback ones
+	Version       string   // of the program, as shown
+	Dev           bool     // the gallery of components is served, and pages load anew when the program does
+	Secure        bool     // people open the app by https, and by nothing else
+	Admins        []string // e-mail addresses of the app's operators, where people sign in
+	LocalDatabase bool     // the database is the built-in one
+	MaxUpload     int64    // bytes of one uploaded file; 0 is 4 GB
 	// MetricsToken opens the metrics; without one they are for this machine only.
 	MetricsToken string
 	Places       []Place // where data lies, for the settings page
@@ -73,6 +75,8 @@ type Deps struct {
 	Requests *RequestLimits
 	// Metrics counts requests, and is served; nil does neither.
 	Metrics *metrics.Metrics
+	// Queues says how the queues of jobs are; nil does not. Codes: Unavailable.
+	Queues func(ctx context.Context) (core.Queues, error)
 }
 
 // Server answers every request.
@@ -94,6 +98,8 @@ type Server struct {
 	assets     *assets
 	log        *slog.Logger
 	metrics    *metrics.Metrics
+	queues     func(ctx context.Context) (core.Queues, error)
+	switches   *switches
 	config     Config
 	acts       map[string]core.Act // what each address does, by method and path
 	echo       *echo.Echo
@@ -103,7 +109,7 @@ type Server struct {
 func New(d Deps) *Server {
 	s := &Server{
 		store: d.Store, hub: d.Hub, connectors: d.Connectors, dial: d.Dial, settings: d.Settings, lend: d.Lend, sample: d.Sample, identify: d.Identify, ready: d.Ready, signIn: d.SignIn,
-		clerk: d.Clerk, requests: d.Requests, agentKeys: d.AgentKeys, log: d.Log, metrics: d.Metrics, config: d.Config, assets: newAssets(d.Assets),
+		clerk: d.Clerk, requests: d.Requests, agentKeys: d.AgentKeys, log: d.Log, metrics: d.Metrics, queues: d.Queues, switches: &switches{store: d.Store, known: map[string]knownSwitches{}}, config: d.Config, assets: newAssets(d.Assets),
 	}
 	if s.log == nil {
 		s.log = slog.Default()

@@ -22,6 +22,9 @@ func (s *Server) showSettings(c echo.Context) error {
 	if s.sample != nil {
 		v.Credits = sample.Credits
 	}
+	if v.Operator, err = s.operates(ctxOf(c), actor(c)); err != nil {
+		return err
+	}
 	if v.StoppedWebhooks, err = s.store.StoppedWebhooks(ctxOf(c), actor(c)); err != nil {
 		return err
 	}

@@ -72,6 +72,16 @@ func (s *Store) account(ctx context.Context, where, arg string) (Account, error)
 	return a, mapError(err)
 }
 
+// EmailOf gives a person's e-mail address, "" for none.
+func (s *Store) EmailOf(ctx context.Context, person string) (string, error) {
+	var email string
+	err := s.pool.QueryRow(ctx, `select coalesce(email, '') from people where id = $1`, person).Scan(&email)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", nil
+	}
+	return email, mapError(err)
+}
+
 // SetUpCode keeps the hash of the code that makes the first account, unless there is an account. Codes: Conflict (there is one).
 func (s *Store) SetUpCode(ctx context.Context, hash []byte) error {
 	return s.tx(ctx, core.System(core.LocalOrg), func(tx pgx.Tx) error {

@@ -134,7 +134,8 @@ func countsOf(result json.RawMessage) map[string]json.Number {
 // tellEndTx writes what the organization's webhooks are to be told of a job that ended, in the transaction that ends it, and says whether
 // there is anything.
 func (s *Store) tellEndTx(ctx context.Context, tx pgx.Tx, j Job) (bool, error) {
-	rows, err := tx.Query(ctx, `select id from webhooks where org_id = $1 and active and $2 = any(events) order by id`, j.Org, core.WebhookEvent(j.Kind, j.State))
+	rows, err := tx.Query(ctx, `select w.id from webhooks w where w.org_id = $1 and w.active and $2 = any(w.events)
+		and not exists (select from switches x where x.org_id = w.org_id and x.name = $3) order by w.id`, j.Org, core.WebhookEvent(j.Kind, j.State), string(core.SwitchWebhooks))
 	if err != nil {
 		return false, fmt.Errorf("webhooks of an end: %w", err)
 	}
@@ -234,13 +235,14 @@ func (s *Store) ClaimDeliveries(ctx context.Context, limit int) ([]Outgoing, err
 			select distinct on (d.webhook_id) d.id
 			from webhook_deliveries d
 			where d.state = 'waiting' and d.next_at <= clock_timestamp()
+				and not exists (select from switches x where x.org_id = d.org_id and x.name = $3)
 				and not exists (select from webhook_deliveries o where o.org_id = d.org_id and o.webhook_id = d.webhook_id and o.state = 'waiting' and o.claimed_until > clock_timestamp())
 			order by d.webhook_id, d.next_at, d.created_at
 			limit $1)
 		update webhook_deliveries d set claimed_until = clock_timestamp() + $2::interval, tries = d.tries + 1, tried_at = clock_timestamp()
 		from due, webhooks w
 		where d.id = due.id and w.org_id = d.org_id and w.id = d.webhook_id and d.state = 'waiting' and (d.claimed_until is null or d.claimed_until < clock_timestamp())
-		returning `+deliveryColumns+`, w.address, w.secret`, limit, claimFor)
+		returning `+deliveryColumns+`, w.address, w.secret`, limit, claimFor, string(core.SwitchWebhooks))
 	if err != nil {
 		return nil, mapError(fmt.Errorf("claim deliveries: %w", err))
 	}

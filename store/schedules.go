@@ -94,7 +94,8 @@ const dueAgain = 5 * time.Minute
 // One that cannot be started keeps no other back: it is tried again some minutes later, and its error is among those given.
 func (s *Store) StartDue(ctx context.Context) (int, error) {
 	rows, err := s.pool.Query(ctx, `/* every organization: the sweeper is the program's own */
-		select org_id, snapshot_id from schedules where next_at <= clock_timestamp() order by next_at limit $1`, mostDue)
+		select s.org_id, s.snapshot_id from schedules s where s.next_at <= clock_timestamp()
+			and not exists (select from switches x where x.org_id = s.org_id and x.name = $2) order by s.next_at limit $1`, mostDue, string(core.SwitchSchedules))
 	if err != nil {
 		return 0, mapError(fmt.Errorf("due schedules: %w", err))
 	}

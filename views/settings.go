@@ -5,6 +5,7 @@ type SettingsView struct {
 	Version string
 	Places  []Pair // where data lies
 	Credits string // of the sample data
+	Operator bool // who looks operates the app
 	// StoppedWebhooks is how many the program switched off, for admins.
 	StoppedWebhooks int
 	// Organization is nil where one person uses the app alone.

@@ -46,6 +46,8 @@ type Config struct {
 	OIDCClientSecret string `env:"OIDC_CLIENT_SECRET"`
 	// OIDC_NAME is what people know the provider as.
 	OIDCName string `env:"OIDC_NAME" envDefault:"your organization's sign-in"`
+	// ADMINS are the e-mail addresses (with commas) of who operates the app over all organizations, with SIGN_IN. Empty: nobody does by a page.
+	Admins []string `env:"ADMINS"`
 	// TRUSTED_PROXIES are the networks (CIDR, with commas) whose X-Forwarded-For says where a request comes from. Empty: none.
 	TrustedProxies []string `env:"TRUSTED_PROXIES"`
 	// SESSION_LIFETIME is how long a sign-in lasts at most.

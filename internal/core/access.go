@@ -14,6 +14,7 @@ const (
 	Approve Act = "approve"
 	Account Act = "account"
 	Manage  Act = "manage"
+	Operate Act = "operate"
 )
 
 // AccessRule says who may do an act.
@@ -25,6 +26,8 @@ type AccessRule struct {
 	Agent bool   // an agent may, in the snapshot that its token names
 	// Review says what somebody may by a review link, in its snapshot; each address of theirs is listed with the routes.
 	Review bool
+	// Operator says that it is for operators of the app alone, whatever their role in an organization.
+	Operator bool
 }
 
 // Access is the one table of who may do what. docs/access.md shows it, the routes are checked against it, and the commands of the
@@ -39,6 +42,7 @@ var Access = []AccessRule{
 	{Act: Approve, Means: "approve a plan that waits for a second person, or send it back", Role: Publisher},
 	{Act: Account, Means: "one's own account: password, sessions, tokens", Role: Viewer, Review: true},
 	{Act: Manage, Means: "members, roles and invitations; everybody's tokens; the organization's settings and webhooks; the audit log", Role: Admin},
+	{Act: Operate, Means: "the app over all organizations: health, queues, sizes, slow queries, switches", Role: Viewer, Operator: true},
 }
 
 // Scope is what an API token may do at most; each includes those before it. Its person's role bounds it too.
@@ -86,6 +90,11 @@ func (a Actor) may(r AccessRule) error {
 		return nil
 	case a.Org == "" || a.Role < Viewer:
 		return Errorf(Unauthorized, "Sign in first.")
+	case r.Operator:
+		if !a.Operator || a.Kind != KindPerson {
+			return Errorf(Forbidden, "This is for the operators of the app.")
+		}
+		return nil
 	case a.Kind == KindPerson || a.Kind == KindSystem:
 		return a.Require(r.Role)
 	case a.Kind == KindToken && r.Scope != "":

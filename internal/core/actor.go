@@ -61,6 +61,7 @@ type Actor struct {
 	Session  string // id of the session that a person has signed in with; "" without one
 	Snapshot string // the only snapshot that it sees; "" is all of the organization's
 	Decides  bool   // a reviewer may accept and reject suggestions
+	Operator bool   // a person who operates the app, over all organizations
 }
 
 // LocalOrg and LocalPerson are the organization and the person of an app with no identity provider.
@@ -71,7 +72,7 @@ const (
 
 // Local is the actor of an app with no identity provider: one person, on this machine.
 func Local() Actor {
-	return Actor{Org: LocalOrg, Person: LocalPerson, Name: "You", Kind: KindPerson, Role: Admin}
+	return Actor{Org: LocalOrg, Person: LocalPerson, Name: "You", Kind: KindPerson, Role: Admin, Operator: true}
 }
 
 // System is the program acting for an organization, in jobs and migrations.

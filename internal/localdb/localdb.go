@@ -129,7 +129,7 @@ func (s *Server) run(ctx context.Context) error {
 	if err := ensureCluster(ctx, s.place, s.bin, s.password, s.o); err != nil {
 		return err
 	}
-	if err := writeSettings(s.place, s.o); err != nil {
+	if err := writeSettings(s.place, s.o, s.bin); err != nil {
 		return unavailable(err, "The settings of the database in %s could not be written.", s.place.cluster())
 	}
 	if s.place.socketDir, err = s.place.makeSocketDir(); err != nil {

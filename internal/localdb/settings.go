@@ -17,7 +17,7 @@ const (
 
 // writeSettings writes the settings and the access rules of every start into the cluster. What a person adds to
 // postgresql.conf below the include line wins.
-func writeSettings(p place, o Options) error {
+func writeSettings(p place, o Options, bin string) error {
 	conf := filepath.Join(p.cluster(), "postgresql.conf")
 	old, err := os.ReadFile(conf) // #nosec G304 -- a file of the data folder, or of PostgreSQL's programs
 	if err != nil {
@@ -29,7 +29,7 @@ func writeSettings(p place, o Options) error {
 			return err
 		}
 	}
-	if err := p.writeFile(settingsFile, settings(machineMemory(), shmSize(), o.Fast)); err != nil {
+	if err := p.writeFile(settingsFile, settings(machineMemory(), shmSize(), o.Fast)+accountOf(bin, o.Fast)); err != nil {
 		return err
 	}
 	return p.writeFile("pg_hba.conf", accessRules(o.OpenTCP))
@@ -78,6 +78,19 @@ func settings(memory, shm uint64, fast bool) string {
 		lines = append(lines, "dynamic_shared_memory_type = mmap")
 	}
 	return strings.Join(lines, "\n") + "\n"
+}
+
+// statementsModule keeps account of statements, for the operator's page.
+const statementsModule = "pg_stat_statements"
+
+// accountOf loads the module that keeps account of statements, where the programs come with it: a server that is to load what is not there
+// does not start.
+func accountOf(bin string, fast bool) string {
+	_, err := os.Stat(filepath.Join(filepath.Dir(bin), "lib", "postgresql", statementsModule+".so"))
+	if err != nil || fast {
+		return ""
+	}
+	return "shared_preload_libraries = '" + statementsModule + "'\npg_stat_statements.max = 1000\npg_stat_statements.track_utility = off\n"
 }
 
 // accessRules let the app's role in over the socket and the sample's role into the sample's database over TCP.

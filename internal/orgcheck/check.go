@@ -10,7 +10,7 @@ import (
 
 // Tables are the control tables whose rows belong to an organization.
 var Tables = []string{"connections", "snapshots", "tables", "columns", "views", "jobs", "uploads", "upload_chunks", "idempotency_keys", "members", "job_records",
-	"sessions", "codes", "invitations", "audit_log", "api_tokens", "clerk_left", "approvals", "token_people", "shares", "schedules", "webhooks", "webhook_deliveries"}
+	"sessions", "codes", "invitations", "audit_log", "api_tokens", "clerk_left", "approvals", "token_people", "shares", "schedules", "webhooks", "webhook_deliveries", "switches"}
 
 // minReason is how many characters say anything about why a statement works over all organizations.
 const minReason = 15
