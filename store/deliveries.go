@@ -276,7 +276,7 @@ func (s *Store) EndDelivery(ctx context.Context, d Delivery, end DeliveryEnd) er
 			state = "failed"
 		default:
 			pause = deliveryPauses[d.Tries-1]
-			pause += rand.N(pause/5 + 1) // so that those that failed together do not come back together
+			pause += rand.N(pause/5 + 1) // #nosec G404 -- so that those that failed together do not come back together
 		}
 		tag, err := tx.Exec(ctx, `update webhook_deliveries set state = $4, status = $5, words = $6, claimed_until = null,
 				next_at = case when $4 = 'waiting' then clock_timestamp() + $7::interval end, ended_at = case when $4 <> 'waiting' then clock_timestamp() end
