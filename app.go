@@ -34,6 +34,7 @@ import (
 	"scratchpaper/internal/metrics"
 	"scratchpaper/internal/sample"
 	"scratchpaper/internal/secrets"
+	"scratchpaper/internal/traces"
 	"scratchpaper/internal/webhook"
 	"scratchpaper/jobs"
 	"scratchpaper/migrations"
@@ -52,6 +53,7 @@ type app struct {
 	runner  *jobs.Runner
 	metrics *metrics.Metrics
 	turns   *turns.Turns
+	traces  *traces.Traces // nil without a collector
 	guard   httpx.Guard
 	list    []connectors.Connector
 	closers []func()
@@ -285,7 +287,13 @@ func (a *app) openKeys(ctx context.Context, pool *pgxpool.Pool) (*secrets.Box, *
 }
 
 func (a *app) openStore(ctx context.Context, databaseURL string) error {
-	pool, err := store.Connect(ctx, databaseURL, a.cfg.DatabaseConnections, nil)
+	told, err := traces.New(ctx, a.cfg.Collector, core.NewID("run"))
+	if err != nil {
+		return core.Wrap(err, core.Invalid, "OTEL_EXPORTER_OTLP_ENDPOINT cannot be used: %v.", err)
+	}
+	a.traces = told
+	a.later(told.Stop)
+	pool, err := store.Connect(ctx, databaseURL, a.cfg.DatabaseConnections, told.Database())
 	if err != nil {
 		return err
 	}
@@ -304,7 +312,7 @@ func (a *app) openStore(ctx context.Context, databaseURL string) error {
 	a.turns = turns.New(a.redis, a.log)
 	a.hub = events.New(a.redis, a.log, events.Version(version))
 	options := store.Options{Pool: pool, Notifier: a.hub, Sealer: keys, Log: a.log, Fault: a.fault, BulkCells: a.cfg.BulkCells,
-		Sessions: a.redis, SessionIdle: a.cfg.SessionIdle, AuditKept: a.cfg.AuditKept, Base: a.cfg.Base(), Limits: store.Limits{Jobs: a.cfg.MaxJobs, Records: a.cfg.MaxRecords}}
+		Sessions: a.redis, SessionIdle: a.cfg.SessionIdle, AuditKept: a.cfg.AuditKept, Base: a.cfg.Base(), TraceParent: a.traces.Parent, Limits: store.Limits{Jobs: a.cfg.MaxJobs, Records: a.cfg.MaxRecords}}
 	if a.cfg.RedisURL != "" {
 		options.Redis = a.redis
 	}
@@ -443,7 +451,7 @@ func (a *app) startJobs(ctx context.Context) error {
 	poster := webhook.New(a.guard.Dial)
 	a.later(poster.Close)
 	a.runner = jobs.New(jobs.Options{Store: a.store, Redis: a.redis, Dial: a.guard.Dial, Settings: a.settings, Lend: a.turns.Lend, Timings: t, Workers: a.cfg.Workers, Log: a.log,
-		Fault: a.fault, Slice: a.metrics.Slice, Post: poster.Post})
+		Fault: a.fault, Slice: a.metrics.Slice, Post: poster.Post, Traces: a.traces})
 	a.store.SetWaker(a.runner.Wake)
 	a.later(a.runner.Stop)
 	return a.runner.Start()

@@ -211,6 +211,10 @@ func isStoreConnect(name, folder string) bool {
 
 func nameOf(e ast.Expr) string {
 	switch x := e.(type) {
+	case *ast.CompositeLit: // the tracer and another one
+		if len(x.Elts) > 0 {
+			return nameOf(x.Elts[0])
+		}
 	case *ast.Ident:
 		return x.Name
 	case *ast.SelectorExpr:

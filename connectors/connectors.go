@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"net"
+	"net/http"
 	"net/url"
 	"time"
 
@@ -69,6 +70,8 @@ type Environment struct {
 	// the Limits of its connector and by what Rest was told. An error is a Fault, Unsent: Limited with Until when that is too far
 	// away to wait for, else Unavailable. Nil lets everything through: call Take.
 	Turn func(ctx context.Context) error
+	// Watch wraps what sends requests over HTTP, so that they are told of by host and status; nil leaves it as it is: call Watched.
+	Watch func(http.RoundTripper) http.RoundTripper
 	// Rest tells all sessions of the connection that the service wants no request before until. Nil tells nobody: call Pause.
 	Rest func(until time.Time)
 }
@@ -80,6 +83,14 @@ func (e Environment) Take(ctx context.Context) error {
 		return nil
 	}
 	return e.Turn(ctx)
+}
+
+// Watched gives what sends requests over HTTP as it is to be used.
+func (e Environment) Watched(sends http.RoundTripper) http.RoundTripper {
+	if e.Watch == nil {
+		return sends
+	}
+	return e.Watch(sends)
 }
 
 // Pause notes that the service wants no request before until, as a 429 or 503 with Retry-After says.

@@ -33,6 +33,7 @@ func (s *Server) logged(next echo.HandlerFunc) echo.HandlerFunc {
 		start := time.Now()
 		id := core.NewID("req")
 		ctx := core.WithLogIDs(c.Request().Context(), core.LogIDs{Request: id, Snapshot: c.Param("snapshot")})
+		ctx, told := s.traced(ctx, c)
 		c.SetRequest(c.Request().WithContext(ctx))
 		c.Response().Header().Set("X-Request-Id", id)
 		err := s.recovered(c, next)
@@ -41,6 +42,7 @@ func (s *Server) logged(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		s.logRequest(c, err, time.Since(start))
 		s.countRequest(c, time.Since(start))
+		told(routeOf(c), c.Response().Status)
 		return nil
 	}
 }
@@ -62,18 +64,36 @@ func (s *Server) recovered(c echo.Context, next echo.HandlerFunc) (err error) {
 var streamPaths = []string{"/events", "/api/v1/events"}
 
 func (s *Server) countRequest(c echo.Context, took time.Duration) {
-	route := c.Path()
+	route := routeOf(c)
 	if slices.Contains(streamPaths, route) {
 		return
 	}
-	if route == "" {
-		route = "none"
+	s.metrics.Request(methodOf(c), route, c.Response().Status, took)
+}
+
+// traced begins to tell of a request. A stream goes on as long as somebody listens, and files are nothing to tell of.
+func (s *Server) traced(ctx context.Context, c echo.Context) (context.Context, func(route string, status int)) {
+	if slices.Contains(streamPaths, c.Path()) || slices.Contains(uncounted, c.Path()) {
+		return ctx, func(string, int) {}
 	}
+	return s.traces.Request(ctx, methodOf(c))
+}
+
+// routeOf gives the pattern of a request's address, of which there are only so many.
+func routeOf(c echo.Context) string {
+	if c.Path() == "" {
+		return "none"
+	}
+	return c.Path()
+}
+
+// methodOf gives a request's method, of which there are only so many.
+func methodOf(c echo.Context) string {
 	method := c.Request().Method
 	if !slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}, method) {
-		method = "other" // anybody may make one up
+		return "other" // anybody may make one up
 	}
-	s.metrics.Request(method, route, c.Response().Status, took)
+	return method
 }
 
 func (s *Server) logRequest(c echo.Context, err error, took time.Duration) {

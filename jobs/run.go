@@ -245,7 +245,7 @@ func (run *Run) Session(connection string) (connectors.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	env := connectors.Environment{Dial: run.dial, Deadline: run.Deadline}
+	env := connectors.Environment{Dial: run.dial, Deadline: run.Deadline, Watch: run.o.Traces.Service}
 	if run.o.Lend != nil {
 		env = run.o.Lend(connection, c.Info(), env)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"scratchpaper/connectors"
 	"scratchpaper/internal/core"
+	"scratchpaper/internal/traces"
 	"scratchpaper/internal/webhook"
 	"scratchpaper/store"
 )
@@ -56,6 +57,8 @@ type Options struct {
 	// Slice is told of each slice: its job's kind, the state that it left it in, and how long it took; nil is not.
 	Slice func(kind, state string, took time.Duration)
 	Kinds map[string]Kind // beside the program's own, which they replace; for tests
+	// Traces are told of each slice; nil is told nothing.
+	Traces *traces.Traces
 	// Post tells a webhook something, once, and says how it went; nil tells none.
 	Post func(ctx context.Context, address string, m webhook.Message) webhook.Outcome
 }
@@ -294,8 +297,10 @@ func (r *Runner) look(id string) {
 	if job == nil {
 		return
 	}
+	ctx, told := r.o.Traces.Slice(ctx, job.TraceParent, job.Kind, job.ID)
 	run := newRun(ctx, r, job, previous)
 	end := run.slice()
+	told(orLost(end.State))
 	r.o.Log.InfoContext(run.ctx, "job", "kind", job.Kind, "state", orLost(end.State), "ms", time.Since(run.began).Milliseconds())
 	if r.o.Slice != nil {
 		r.o.Slice(job.Kind, orLost(end.State), time.Since(run.began))

@@ -35,6 +35,7 @@ type Job struct {
 	LeaseUntil  *time.Time
 	Failures    int // slices in a row that ended in a crash or a passing error without getting further
 	CancelAsked bool
+	TraceParent string // of the request that made it, where traces are told of; "" is none
 	CreatedAt   time.Time
 	StartedAt   *time.Time
 	FinishedAt  *time.Time
@@ -86,13 +87,13 @@ type NewJob struct {
 }
 
 const jobColumns = `id, org_id, coalesce(snapshot_id, ''), coalesce(connection_id, ''), kind, queue, state, label, person_id, person_name, args, checkpoint,
-	progress, result, error, waiting_for, not_before, owner, lease_until, failures, cancel_asked, created_at, started_at, finished_at`
+	progress, result, error, waiting_for, not_before, owner, lease_until, failures, cancel_asked, traceparent, created_at, started_at, finished_at`
 
 func scanJob(row pgx.CollectableRow) (Job, error) {
 	var j Job
 	err := row.Scan(&j.ID, &j.Org, &j.Snapshot, &j.Connection, &j.Kind, &j.Queue, &j.State, &j.Label, &j.Person, &j.PersonName, (*[]byte)(&j.Args),
 		(*[]byte)(&j.Checkpoint), &j.Progress, (*[]byte)(&j.Result), &j.Error, &j.WaitingFor, &j.NotBefore, &j.Owner, &j.LeaseUntil, &j.Failures,
-		&j.CancelAsked, &j.CreatedAt, &j.StartedAt, &j.FinishedAt)
+		&j.CancelAsked, &j.TraceParent, &j.CreatedAt, &j.StartedAt, &j.FinishedAt)
 	return j, err
 }
 
@@ -124,9 +125,9 @@ func (s *Store) enqueueAs(ctx context.Context, tx pgx.Tx, by core.Actor, id stri
 		return &v
 	}
 	return s.oneJob(ctx, tx, `
-		insert into jobs (id, org_id, snapshot_id, connection_id, kind, queue, label, person_id, person_name, args)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) returning `+jobColumns,
-		id, by.Org, null(n.Snapshot), null(n.Connection), n.Kind, orText(n.Queue, "bulk"), n.Label, by.Person, by.Name, n.Args)
+		insert into jobs (id, org_id, snapshot_id, connection_id, kind, queue, label, person_id, person_name, args, traceparent)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) returning `+jobColumns,
+		id, by.Org, null(n.Snapshot), null(n.Connection), n.Kind, orText(n.Queue, "bulk"), n.Label, by.Person, by.Name, n.Args, s.traceParent(ctx))
 }
 
 // Enqueue makes a job and wakes a worker. Codes: Forbidden.

@@ -46,6 +46,8 @@ type Options struct {
 	Limits    Limits // of each organization
 	// AuditKept is how long the log is kept; 0 is 400 days.
 	AuditKept time.Duration
+	// TraceParent gives what a job keeps of the request that makes it, so that its trace goes on; nil is nothing.
+	TraceParent func(ctx context.Context) string
 	// Base is where people open the app, for links that leave it; "" gives none.
 	Base string
 }
@@ -61,6 +63,8 @@ type Store struct {
 	columns columnCache
 	waker   atomic.Pointer[Waker]
 	base    string
+
+	traceParent func(ctx context.Context) string
 
 	deliveries atomic.Pointer[func()] // wakes the sender of webhooks
 	fault      func(point string)
@@ -95,10 +99,13 @@ func New(o Options) *Store {
 	if o.AuditKept == 0 {
 		o.AuditKept = defaultAuditKept
 	}
+	if o.TraceParent == nil {
+		o.TraceParent = func(context.Context) string { return "" }
+	}
 	if o.Patience == 0 {
 		o.Patience = defaultPatience
 	}
-	return &Store{base: o.Base, limits: o.Limits, auditKept: o.AuditKept, patience: o.Patience, sessions: o.Sessions, sessionIdle: o.SessionIdle, fault: o.Fault, pool: o.Pool, rdb: o.Redis, notify: o.Notifier, box: o.Sealer, log: o.Log, orders: newOrderCache(), bulkCells: o.BulkCells,
+	return &Store{base: o.Base, traceParent: o.TraceParent, limits: o.Limits, auditKept: o.AuditKept, patience: o.Patience, sessions: o.Sessions, sessionIdle: o.SessionIdle, fault: o.Fault, pool: o.Pool, rdb: o.Redis, notify: o.Notifier, box: o.Sealer, log: o.Log, orders: newOrderCache(), bulkCells: o.BulkCells,
 		places: make(chan struct{}, max(1, o.Pool.Config().MaxConns/4))}
 }
 

@@ -2,10 +2,10 @@ package views
 
 // SettingsView is the page of what a person and the operator may want to know and change.
 type SettingsView struct {
-	Version string
-	Places  []Pair // where data lies
-	Credits string // of the sample data
-	Operator bool // who looks operates the app
+	Version  string
+	Places   []Pair // where data lies
+	Credits  string // of the sample data
+	Operator bool   // who looks operates the app
 	// StoppedWebhooks is how many the program switched off, for admins.
 	StoppedWebhooks int
 	// Organization is nil where one person uses the app alone.

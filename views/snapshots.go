@@ -80,7 +80,7 @@ type ColumnChoice struct {
 
 // SnapshotSettings is the page where a snapshot is renamed, refreshed and deleted.
 type SnapshotSettings struct {
-	Schedule ScheduleView
+	Schedule  ScheduleView
 	ID        string
 	Name      Field
 	Tables    []TableInfo

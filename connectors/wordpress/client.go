@@ -113,7 +113,7 @@ func (s *session) send(ctx context.Context, r request, address string, signed bo
 	if err != nil {
 		return nil, err
 	}
-	client := &http.Client{Transport: s.transport, CheckRedirect: s.redirects(r, signed)}
+	client := &http.Client{Transport: s.sends, CheckRedirect: s.redirects(r, signed)}
 	res, err := client.Do(req)
 	if err != nil {
 		return nil, s.unreachable(err, !reached || !r.writes)

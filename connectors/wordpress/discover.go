@@ -147,7 +147,7 @@ func (s *session) frontPage(ctx context.Context) (landed, named *url.URL, err er
 	if err := s.env.Take(ctx); err != nil {
 		return nil, nil, err
 	}
-	client := &http.Client{Transport: s.transport, CheckRedirect: func(next *http.Request, via []*http.Request) error {
+	client := &http.Client{Transport: s.sends, CheckRedirect: func(next *http.Request, via []*http.Request) error {
 		if len(via) > 5 {
 			return http.ErrUseLastResponse
 		}

@@ -134,7 +134,7 @@ func (s *session) knownByXMLRPC(ctx context.Context) (bool, error) {
 	}
 	req.Header.Set("Content-Type", "text/xml")
 	req.Header.Set("User-Agent", userAgent)
-	client := &http.Client{Transport: s.transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client := &http.Client{Transport: s.sends, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	res, err := client.Do(req)
 	if err != nil {
 		return false, err

@@ -73,6 +73,7 @@ func newSession(site *url.URL, given connectors.Settings, env connectors.Environ
 		IdleConnTimeout:     30 * time.Second,
 		ForceAttemptHTTP2:   true,
 	}
+	s.sends = env.Watched(s.transport)
 	return s
 }
 
@@ -80,6 +81,7 @@ func newSession(site *url.URL, given connectors.Settings, env connectors.Environ
 type session struct {
 	env       connectors.Environment
 	transport *http.Transport
+	sends     http.RoundTripper // the transport, watched
 	site      *url.URL
 	user      string
 	password  string

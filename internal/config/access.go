@@ -32,6 +32,12 @@ func isAddress(address string) bool {
 	return err == nil
 }
 
+// isWebAddress says whether an address begins with http:// or https:// and has a host.
+func isWebAddress(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && u.Hostname() != "" && (u.Scheme == "http" || u.Scheme == "https")
+}
+
 func isLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()

@@ -114,6 +114,8 @@ type Config struct {
 	AuditKept time.Duration `env:"AUDIT_KEPT" envDefault:"9600h"`
 	// METRICS_TOKEN opens /metrics to who sends it as a bearer token. Empty: only to this machine, and to nobody where people sign in.
 	MetricsToken string `env:"METRICS_TOKEN"`
+	// OTEL_EXPORTER_OTLP_ENDPOINT is the collector that traces are told, by OTLP over HTTP, as in http://127.0.0.1:4318. Empty: nobody is.
+	Collector string `env:"OTEL_EXPORTER_OTLP_ENDPOINT"`
 	// FAULT ends the process at a named point, for tests: "publish.sending:2" at the second time, "any:40" at the fortieth of all.
 	Fault string `env:"FAULT"`
 	// DEV lets the gallery of components be opened: true or false.
@@ -223,6 +225,8 @@ func (c Config) Validate() error {
 		return core.Errorf(core.Invalid, "MAX_UPLOAD takes at least 1.")
 	case c.AuditKept < 24*time.Hour:
 		return core.Errorf(core.Invalid, "AUDIT_KEPT takes at least 24h.")
+	case c.Collector != "" && !isWebAddress(c.Collector):
+		return core.Errorf(core.Invalid, "OTEL_EXPORTER_OTLP_ENDPOINT takes the address of a collector, such as http://127.0.0.1:4318.")
 	case c.BulkCells < 1:
 		return core.Errorf(core.Invalid, "BULK_CELLS takes at least 1.")
 	case c.DatabaseURL == "" && c.DatabaseConnections > 150:
