@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -26,6 +27,7 @@ import (
 	"scratchpaper/connectors/example"
 	"scratchpaper/connectors/list"
 	"scratchpaper/connectors/turns"
+	"scratchpaper/internal/analytics"
 	"scratchpaper/internal/config"
 	"scratchpaper/internal/core"
 	"scratchpaper/internal/events"
@@ -53,7 +55,8 @@ type app struct {
 	runner  *jobs.Runner
 	metrics *metrics.Metrics
 	turns   *turns.Turns
-	traces  *traces.Traces // nil without a collector
+	traces  *traces.Traces       // nil without a collector
+	counts  *analytics.Analytics // nil without a project that is told
 	guard   httpx.Guard
 	list    []connectors.Connector
 	closers []func()
@@ -293,6 +296,10 @@ func (a *app) openStore(ctx context.Context, databaseURL string) error {
 	}
 	a.traces = told
 	a.later(told.Stop)
+	if a.counts, err = analytics.New(a.cfg.PostHogKey, a.cfg.PostHogHost, a.log); err != nil {
+		return core.Wrap(err, core.Invalid, "POSTHOG_HOST cannot be used: %v.", err)
+	}
+	a.later(a.counts.Stop)
 	pool, err := store.Connect(ctx, databaseURL, a.cfg.DatabaseConnections, told.Database())
 	if err != nil {
 		return err
@@ -440,6 +447,14 @@ func (a *app) sampleAddress(ctx context.Context) (address string, settings map[s
 	return u.String(), map[string]string{"host": role.Host, "port": "5432", "database": role.Database, "user": role.User, "sslmode": "disable"}, role.Password, nil
 }
 
+// slice tells those who count of a slice of a job.
+func (a *app) slice(org, kind, state string, took time.Duration) {
+	a.metrics.Slice(kind, state, took)
+	if slices.Contains([]string{"done", "failed", "cancelled"}, state) {
+		a.counts.JobEnded(org, kind, state, took)
+	}
+}
+
 // startJobs begins to take up jobs. A process that has the database to itself ends its predecessor's leases at once.
 func (a *app) startJobs(ctx context.Context) error {
 	if a.local != nil {
@@ -451,7 +466,7 @@ func (a *app) startJobs(ctx context.Context) error {
 	poster := webhook.New(a.guard.Dial)
 	a.later(poster.Close)
 	a.runner = jobs.New(jobs.Options{Store: a.store, Redis: a.redis, Dial: a.guard.Dial, Settings: a.settings, Lend: a.turns.Lend, Timings: t, Workers: a.cfg.Workers, Log: a.log,
-		Fault: a.fault, Slice: a.metrics.Slice, Post: poster.Post, Traces: a.traces})
+		Fault: a.fault, Slice: a.slice, Post: poster.Post, Traces: a.traces})
 	a.store.SetWaker(a.runner.Wake)
 	a.later(a.runner.Stop)
 	return a.runner.Start()

@@ -105,7 +105,7 @@ func listen(cfg config.Config) (net.Listener, error) {
 // pages is the web app.
 func (a *app) pages() (*handlers.Server, error) {
 	d := handlers.Deps{Store: a.store, Hub: a.hub, Connectors: a.list, Dial: a.guard.Dial, Settings: a.settings, Lend: a.turns.Lend,
-		Ready: a.ready, Log: a.log, Metrics: a.metrics, Queues: a.runner.Queues, Traces: a.traces,
+		Ready: a.ready, Log: a.log, Metrics: a.metrics, Queues: a.runner.Queues, Traces: a.traces, Analytics: a.counts,
 		Config: handlers.Config{Dev: a.cfg.Dev, Admins: a.cfg.Admins, LocalDatabase: a.local != nil, Secure: strings.HasPrefix(a.cfg.Base(), "https:"), Places: a.places(), MetricsToken: a.cfg.MetricsToken, MaxUpload: a.cfg.MaxUpload}}
 	if a.local != nil || a.cfg.SampleDatabaseURL != "" {
 		d.Sample = a.sampleConnection

@@ -163,7 +163,7 @@ func (l *load) mustOpen(people, rows int, slow float64) {
 	for n := range people {
 		l.people = append(l.people, &typist{Person: l.fleet.MustJoin(l.ana, n, "editor"), n: n, grid: l.things, here: l.snapshot + "/here",
 			topics: "topic=snapshot:" + strings.TrimPrefix(l.snapshot, "/snapshots/") + "&topic=org-jobs", column: column, slow: slow,
-			random: rand.New(rand.NewPCG(1, uint64(n))), outbox: make(chan loadEdit, 1000), report: l.report, rows: int64(rows)})
+			random: rand.New(&chance{source: rand.NewPCG(1, uint64(n))}), outbox: make(chan loadEdit, 1000), report: l.report, rows: int64(rows)})
 	}
 }
 

@@ -55,6 +55,18 @@ type typist struct {
 	counted time.Time
 }
 
+// chance is a source of random numbers for all that a person does at the same time.
+type chance struct {
+	mu     sync.Mutex
+	source rand.Source
+}
+
+func (c *chance) Uint64() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.source.Uint64()
+}
+
 // loadEdit is a cell that was typed.
 type loadEdit struct {
 	record    int64

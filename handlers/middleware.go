@@ -43,6 +43,7 @@ func (s *Server) logged(next echo.HandlerFunc) echo.HandlerFunc {
 		s.logRequest(c, err, time.Since(start))
 		s.countRequest(c, time.Since(start))
 		told(routeOf(c), c.Response().Status)
+		s.tellUse(c)
 		return nil
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"scratchpaper/connectors"
+	"scratchpaper/internal/analytics"
 	"scratchpaper/internal/auth"
 	"scratchpaper/internal/core"
 	"scratchpaper/internal/events"
@@ -76,6 +77,8 @@ type Deps struct {
 	Requests *RequestLimits
 	// Metrics counts requests, and is served; nil does neither.
 	Metrics *metrics.Metrics
+	// Analytics are told which parts are used; nil is told nothing.
+	Analytics *analytics.Analytics
 	// Traces are told of each request; nil is told nothing.
 	Traces *traces.Traces
 	// Queues says how the queues of jobs are; nil does not. Codes: Unavailable.
@@ -103,6 +106,7 @@ type Server struct {
 	metrics    *metrics.Metrics
 	queues     func(ctx context.Context) (core.Queues, error)
 	switches   *switches
+	analytics  *analytics.Analytics
 	traces     *traces.Traces
 	config     Config
 	acts       map[string]core.Act // what each address does, by method and path
@@ -113,7 +117,7 @@ type Server struct {
 func New(d Deps) *Server {
 	s := &Server{
 		store: d.Store, hub: d.Hub, connectors: d.Connectors, dial: d.Dial, settings: d.Settings, lend: d.Lend, sample: d.Sample, identify: d.Identify, ready: d.Ready, signIn: d.SignIn,
-		clerk: d.Clerk, requests: d.Requests, agentKeys: d.AgentKeys, log: d.Log, metrics: d.Metrics, queues: d.Queues, traces: d.Traces, switches: &switches{store: d.Store, known: map[string]knownSwitches{}}, config: d.Config, assets: newAssets(d.Assets),
+		clerk: d.Clerk, requests: d.Requests, agentKeys: d.AgentKeys, log: d.Log, metrics: d.Metrics, queues: d.Queues, traces: d.Traces, analytics: d.Analytics, switches: &switches{store: d.Store, known: map[string]knownSwitches{}}, config: d.Config, assets: newAssets(d.Assets),
 	}
 	if s.log == nil {
 		s.log = slog.Default()

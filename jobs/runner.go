@@ -54,8 +54,8 @@ type Options struct {
 	Workers int
 	Log     *slog.Logger
 	Fault   func(point string) // tests kill the process at named points; nil does nothing
-	// Slice is told of each slice: its job's kind, the state that it left it in, and how long it took; nil is not.
-	Slice func(kind, state string, took time.Duration)
+	// Slice is told of each slice: its job's organization and kind, the state that it left it in, and how long it took; nil is not.
+	Slice func(org, kind, state string, took time.Duration)
 	Kinds map[string]Kind // beside the program's own, which they replace; for tests
 	// Traces are told of each slice; nil is told nothing.
 	Traces *traces.Traces
@@ -303,7 +303,7 @@ func (r *Runner) look(id string) {
 	told(orLost(end.State))
 	r.o.Log.InfoContext(run.ctx, "job", "kind", job.Kind, "state", orLost(end.State), "ms", time.Since(run.began).Milliseconds())
 	if r.o.Slice != nil {
-		r.o.Slice(job.Kind, orLost(end.State), time.Since(run.began))
+		r.o.Slice(job.Org, job.Kind, orLost(end.State), time.Since(run.began))
 	}
 	if end.State == "" {
 		return // the lease is lost: somebody else has it

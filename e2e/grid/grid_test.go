@@ -342,7 +342,7 @@ func TestTheRecordPanelOpensEditsAndGivesTheFocusBack(t *testing.T) {
 	p.keys(kb.Enter)
 	p.until("it is saved and shown in the grid", `document.querySelector('`+cell(1, s.col("price"))+`.is-edited')?.textContent === '31.50'`)
 	p.until("the panel shows old and new", `document.querySelector('#record-panel .field.is-edited del')?.textContent === '29.00'`)
-	p.do(chromedp.Click(chromedp.CSS(`#record-panel .field.is-edited .link`)))
+	p.get(`document.querySelector('#record-panel .field.is-edited .link').click()`) // the panel may be drawn anew between two steps of a mouse
 	p.until("Restore makes it clean", `!document.querySelector('.is-edited')`)
 	p.keys(kb.Escape)
 	p.until("Esc closes it and the grid has the focus", `document.querySelector('#record-panel').dataset.open === 'false' && document.activeElement.id === 'grid'`)

@@ -116,6 +116,10 @@ type Config struct {
 	MetricsToken string `env:"METRICS_TOKEN"`
 	// OTEL_EXPORTER_OTLP_ENDPOINT is the collector that traces are told, by OTLP over HTTP, as in http://127.0.0.1:4318. Empty: nobody is.
 	Collector string `env:"OTEL_EXPORTER_OTLP_ENDPOINT"`
+	// POSTHOG_KEY is the project that is told which parts of the app are used, without content and names; docs/analytics.md lists what. Empty: nobody is.
+	PostHogKey string `env:"POSTHOG_KEY"`
+	// POSTHOG_HOST is the PostHog server of that project.
+	PostHogHost string `env:"POSTHOG_HOST" envDefault:"https://eu.i.posthog.com"`
 	// FAULT ends the process at a named point, for tests: "publish.sending:2" at the second time, "any:40" at the fortieth of all.
 	Fault string `env:"FAULT"`
 	// DEV lets the gallery of components be opened: true or false.
@@ -225,6 +229,8 @@ func (c Config) Validate() error {
 		return core.Errorf(core.Invalid, "MAX_UPLOAD takes at least 1.")
 	case c.AuditKept < 24*time.Hour:
 		return core.Errorf(core.Invalid, "AUDIT_KEPT takes at least 24h.")
+	case c.PostHogKey != "" && !isWebAddress(c.PostHogHost):
+		return core.Errorf(core.Invalid, "POSTHOG_HOST takes the address of a PostHog server, such as https://eu.i.posthog.com.")
 	case c.Collector != "" && !isWebAddress(c.Collector):
 		return core.Errorf(core.Invalid, "OTEL_EXPORTER_OTLP_ENDPOINT takes the address of a collector, such as http://127.0.0.1:4318.")
 	case c.BulkCells < 1:
