@@ -394,7 +394,7 @@ func TestAViewerChangesNothing(t *testing.T) {
 	t.Parallel()
 	e := mustEstate(t)
 	viewer := e.by
-	viewer.Person, viewer.Role = "per_viewer", core.Viewer
+	viewer.Person, viewer.Role, viewer.Operator = "per_viewer", core.Viewer, false
 	e.people.set("viewer", viewer)
 	before := e.dump(t, e.by.Org)
 	delete(before, "connections") // a test of a connection notes how it went
