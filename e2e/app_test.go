@@ -23,11 +23,10 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"scratchpaper/e2e/program"
-	"scratchpaper/internal/browsertest"
 )
 
 func TestMain(m *testing.M) {
-	program.Main(m, browsertest.Close, func() { os.RemoveAll(prepared.root) })
+	program.Main(m, func() { os.RemoveAll(prepared.root) })
 }
 
 // app is a running program. It can be killed and started again on the same data.

@@ -23,10 +23,7 @@ const patience = 30 * time.Second
 
 func mustTab(t *testing.T, width, height int64, flags ...chromedp.ExecAllocatorOption) tab {
 	t.Helper()
-	if len(flags) > 0 {
-		return tab{t, browsertest.Own(t, width, height, flags...)}
-	}
-	return tab{t, browsertest.Page(t, width, height)}
+	return tab{t, browsertest.Page(t, width, height, flags...)}
 }
 
 func (b tab) within() (context.Context, context.CancelFunc) {

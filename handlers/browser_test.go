@@ -15,8 +15,6 @@ import (
 	"scratchpaper/store"
 )
 
-func TestMain(m *testing.M) { browsertest.Main(m) }
-
 // browser is a real Chromium on a page of the site.
 type browser struct {
 	*site

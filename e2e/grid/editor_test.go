@@ -121,7 +121,7 @@ func TestAViewWithoutRecordsSaysSoAndOffersAll(t *testing.T) {
 	s := mustPlaces(t, 20)
 	p := mustPage(t, s.address()+`?filter=name+%3D%3D+%22nowhere%22`)
 	p.until("it says that none match", `document.querySelector('.g-empty [data-empty=view]')?.checkVisibility() && /No records match/.test(document.querySelector('.g-empty').innerText)`)
-	p.do(chromedp.Click(chromedp.CSS(`[data-do=show-all]`)))
+	p.click(`[data-do=show-all]`)
 	p.until("all are back", `document.querySelector('[data-pos="0"]') && !document.querySelector('.g-empty').checkVisibility() && !location.search.includes('filter')`)
 	p.keys("f", kb.ModifierCtrl)
 	p.keys("nowhere")
@@ -159,7 +159,7 @@ func TestTheRecordPanelFollowsTheActiveCellAndNamesReferences(t *testing.T) {
 	field := fmt.Sprintf(`#record-field-%d`, country)
 	p.until("it says what the reference is called", fmt.Sprintf(`document.querySelector('%s').value === 'IR' && document.querySelector('%s').nextElementSibling.textContent === 'Iran'`, field, field))
 	p.until("what is empty has the grid's mark, and a list a hint", fmt.Sprintf(`document.querySelector('#record-field-%d').placeholder === '—' && /commas/.test(document.querySelector('#record-field-%d').placeholder)`, s.col("code"), s.col("also")))
-	p.do(chromedp.Click(chromedp.CSS(field)))
+	p.click(field)
 	p.keys("a", kb.ModifierCtrl)
 	p.keys("swed")
 	p.until("it offers records by name", fmt.Sprintf(`[...document.querySelector('%s').list.options].some((o) => o.value === 'SE' && o.label === 'Sweden')`, field))
@@ -180,14 +180,14 @@ func TestTheFilterBuilderBeginsWithWhatIsLikelyAndChangesItsConditions(t *testin
 	form := func(what, condition string) {
 		p.until(what, `((f) => `+condition+`)(document.querySelector('[data-form=condition]'))`)
 	}
-	p.do(chromedp.Click(chromedp.CSS(`#filter-menu summary`)))
+	p.click(`#filter-menu summary`)
 	choose("column", "kind")
 	form("the choices are there to be picked", `f.querySelector('[name=op]').value === 'is' && f.querySelector('select[name=value]').checkVisibility() && f.querySelector('select[name=value]').options.length === 8 && !f.querySelector('input[name=value]').checkVisibility()`)
 	choose("column", "name")
 	form("a text begins with contains", `f.querySelector('[name=op]').value === 'contains' && f.querySelector('input[name=value]').checkVisibility()`)
 	p.do(chromedp.SendKeys(chromedp.CSS(`[data-form=condition] input[name=value]`), "Place 1"+kb.Enter))
 	p.until("it is a chip", `document.querySelector('.chip-text')?.textContent === 'name contains Place 1' && document.querySelector('#status-match b').textContent === '11'`)
-	p.do(chromedp.Click(chromedp.CSS(`.chip-text`)))
+	p.click(`.chip-text`)
 	form("the chip opens the builder with its condition", `f.checkVisibility() && f.querySelector('[name=column]').value === 'name' && f.querySelector('[name=op]').value === 'contains' && document.activeElement === f.querySelector('input[name=value]') && document.activeElement.value === 'Place 1'`)
 	p.keys("2" + kb.Enter)
 	p.until("it is changed, and not one more", `[...document.querySelectorAll('.chip-text')].map((c) => c.textContent).join() === 'name contains Place 12'`)
@@ -226,7 +226,7 @@ func TestTheSuggestionsBarCountsAndCloses(t *testing.T) {
 	suggest(ids[1])
 	p := mustPage(t, s.address())
 	p.until("one is one", `document.querySelector('#review-where')?.textContent === '1 suggestion'`)
-	p.do(chromedp.Click(chromedp.CSS(`[data-do=review-close]`)))
+	p.click(`[data-do=review-close]`)
 	p.until("it is closed", `document.querySelector('#review').hidden && document.activeElement.id === 'grid'`)
 	suggest(ids[2], ids[3])
 	p.until("more of them open it again", `!document.querySelector('#review').hidden && document.querySelector('#review-where').textContent === '3 suggestions'`)
@@ -234,7 +234,7 @@ func TestTheSuggestionsBarCountsAndCloses(t *testing.T) {
 	p.until("those of the column are counted", `document.querySelector('#review-column-count').textContent === '3'`)
 	p.keys(kb.Enter, kb.ModifierAlt)
 	p.until("and again when some are decided", `document.querySelector('#review-column-count').textContent === '2'`)
-	p.do(chromedp.Click(chromedp.CSS(`[data-do=reject-all]`)))
+	p.click(`[data-do=reject-all]`)
 	p.until("all are rejected", `document.querySelector('#review').hidden && /Rejected 2 suggestions/.test(document.querySelector('#toasts').innerText)`)
 }
 
@@ -260,7 +260,7 @@ func TestTheTitleStaysBesideTheKeyAndAPhoneHasEverything(t *testing.T) {
 	p.do(chromedp.EmulateViewport(390, 800))
 	p.until("it makes room on a phone", left+` < 0`)
 	for _, act := range []string{"find", "replace", "add"} {
-		p.do(chromedp.Click(chromedp.CSS(`summary[aria-label=More]`)))
+		p.click(`summary[aria-label=More]`)
 		p.until(act+" is in the menu", `document.querySelector('.pop [data-do=`+act+`]').checkVisibility()`)
 		p.keys(kb.Escape)
 	}

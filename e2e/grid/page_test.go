@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -26,8 +27,6 @@ import (
 	"scratchpaper/internal/orgcheck"
 	"scratchpaper/store"
 )
-
-func TestMain(m *testing.M) { browsertest.Main(m) }
 
 // patience is how long a condition in the browser may take; the machine may be busy.
 const patience = 20 * time.Second
@@ -184,6 +183,21 @@ func (p page) open(address string) {
 func (p page) do(actions ...chromedp.Action[chromedp.Void]) {
 	p.t.Helper()
 	must(p.t, chromedp.Do(p.ctx, actions...))
+}
+
+// click clicks the element of a selector, also when it is drawn anew meanwhile: then it was not clicked yet.
+func (p page) click(selector string) {
+	p.t.Helper()
+	deadline := time.Now().Add(patience)
+	for {
+		err := chromedp.Do(p.ctx, chromedp.Click(chromedp.CSS(selector)))
+		if err == nil {
+			return
+		}
+		if !strings.Contains(err.Error(), "Could not find node") || time.Now().After(deadline) {
+			p.t.Fatalf("click on %s: %v", selector, err)
+		}
+	}
 }
 
 // keys presses keys; with modifiers every one of them.

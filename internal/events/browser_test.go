@@ -21,8 +21,6 @@ import (
 	"scratchpaper/internal/browsertest"
 )
 
-func TestMain(m *testing.M) { browsertest.Main(m) }
-
 // The page of these tests keeps what its callback got. Its policy is as strict as the program's.
 const (
 	testPage = `<!doctype html><title>test</title><meta name="scratchpaper-session" content="%s">

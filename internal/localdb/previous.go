@@ -51,7 +51,7 @@ func readPIDFile(cluster string) (pidFile, bool) {
 		pid = -pid
 	}
 	port, _ := strconv.Atoi(strings.TrimSpace(lines[3]))
-	return pidFile{pid: pid, port: port, socketDir: strings.TrimSpace(lines[4])}, err == nil && pid > 1
+	return pidFile{pid: pid, port: port, socketDir: strings.TrimSpace(lines[4])}, err == nil && pid > 0
 }
 
 // previous waits for the server of an earlier process to end, or gives it when it goes on running. After nil, nil no

@@ -185,7 +185,7 @@ func TestAServerThatRunsOnIsAdopted(t *testing.T) {
 
 func TestStalePidFilesDoNotStandInTheWay(t *testing.T) {
 	t.Parallel()
-	for name, pid := range map[string]int{"of a dead process": 1<<22 - 1, "of another program": os.Getpid(), "of root's first process": 1} {
+	for name, pid := range map[string]int{"of a dead process": 1<<22 - 1, "of another program": os.Getpid(), "of the first process": 1} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := dataDir(t)
