@@ -225,10 +225,16 @@ type clerkUser struct {
 	UpdatedAt             int64                 `json:"updated_at"` // ms
 }
 
-// named gives how a user is called, and their primary address.
+// named gives how a user is called, and their primary address where Clerk has seen that it is theirs: anybody may enter another's, and an address in
+// ADMINS operates the app.
 func (u clerkUser) named() (name, email string) {
+	var entered string
 	for _, e := range u.EmailAddresses {
-		if e != nil && u.PrimaryEmailAddressID != nil && e.ID == *u.PrimaryEmailAddressID {
+		if e == nil || u.PrimaryEmailAddressID == nil || e.ID != *u.PrimaryEmailAddressID {
+			continue
+		}
+		entered = e.EmailAddress
+		if e.Verification != nil && e.Verification.Status == "verified" {
 			email = e.EmailAddress
 		}
 	}
@@ -239,7 +245,7 @@ func (u clerkUser) named() (name, email string) {
 		}
 	}
 	if name = strings.Join(parts, " "); name == "" {
-		name = email
+		name = entered
 	}
 	return name, email
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clerk/clerk-sdk-go/v2"
 	"github.com/golang-jwt/jwt/v5"
 
 	"scratchpaper/internal/auth/clerktest"
@@ -260,5 +261,20 @@ func TestKeysOfAnApplicationAreRead(t *testing.T) {
 	}
 	if _, err := NewClerk(ClerkConfig{Publishable: clerktest.Publishable, Secret: "pk_x"}); !errors.As(err, new(*core.Error)) {
 		t.Errorf("a wrong secret gives %v", err)
+	}
+}
+
+func TestAnAddressCountsOnceClerkHasSeenThatItIsTheirs(t *testing.T) {
+	t.Parallel()
+	primary := "idn_1"
+	for status, want := range map[string]string{"verified": "ada@example.org", "unverified": "", "expired": "", "": ""} {
+		e := &clerk.EmailAddress{ID: primary, EmailAddress: "ada@example.org"}
+		if status != "" {
+			e.Verification = &clerk.Verification{Status: status}
+		}
+		name, email := clerkUser{PrimaryEmailAddressID: &primary, EmailAddresses: []*clerk.EmailAddress{e}}.named()
+		if email != want || name != "ada@example.org" {
+			t.Errorf("%q: %q is called %q", status, email, name)
+		}
 	}
 }

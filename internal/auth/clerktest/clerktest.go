@@ -54,7 +54,7 @@ func Start(t testing.TB) *Server {
 	mux.HandleFunc("GET /v1/users/{id}", s.backend(func(w http.ResponseWriter, r *http.Request) {
 		id := r.PathValue("id")
 		answer(w, map[string]any{"object": "user", "id": id, "first_name": s.Users[id], "primary_email_address_id": "idn_1",
-			"email_addresses": []any{map[string]any{"id": "idn_1", "email_address": strings.TrimPrefix(id, "user_") + "@example.org"}}})
+			"email_addresses": []any{map[string]any{"id": "idn_1", "email_address": strings.TrimPrefix(id, "user_") + "@example.org", "verification": map[string]any{"status": "verified", "strategy": "email_code"}}}})
 	}))
 	mux.HandleFunc("GET /v1/organizations/{id}", s.backend(func(w http.ResponseWriter, r *http.Request) {
 		answer(w, map[string]any{"object": "organization", "id": r.PathValue("id"), "name": s.Orgs[r.PathValue("id")]})
