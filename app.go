@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -450,7 +449,7 @@ func (a *app) sampleAddress(ctx context.Context) (address string, settings map[s
 // slice tells those who count of a slice of a job.
 func (a *app) slice(org, kind, state string, took time.Duration) {
 	a.metrics.Slice(kind, state, took)
-	if slices.Contains([]string{"done", "failed", "cancelled"}, state) {
+	if (store.Job{State: state}).Ended() {
 		a.counts.JobEnded(org, kind, state, took)
 	}
 }

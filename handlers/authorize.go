@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/json"
@@ -163,20 +164,12 @@ func (s *Server) finishAuthorize(c echo.Context) error {
 	}
 	err := s.takeCredential(c, &d)
 	if err == nil || core.CodeOf(err) != core.Internal {
-		err = orError(s.keepDraft(c, d), err)
+		err = cmp.Or(s.keepDraft(c, d), err)
 	}
 	if err != nil {
 		s.leaveNotice(c, views.Notice{Kind: "error", Text: core.SentenceOf(err)})
 	}
 	return c.Redirect(http.StatusSeeOther, d.address())
-}
-
-// orError gives the first error that is one.
-func orError(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
 }
 
 // takeCredential puts what came into the draft. Its state is used up, whatever came.

@@ -1,7 +1,6 @@
 package handlers
 
 import (
-	"bytes"
 	"html"
 	"io"
 	"log/slog"
@@ -10,7 +9,6 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 
 	"scratchpaper/connectors/wordpress"
@@ -103,32 +101,14 @@ func (b *caller) decides(page, button string) string {
 	return a.header.Get("Location")
 }
 
-// kept is everything that was logged.
-type kept struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (k *kept) Write(p []byte) (int, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.b.Write(p)
-}
-
-func (k *kept) String() string {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.b.String()
-}
-
 // mustAuthorizing is a site that connects to WordPress, seals what it keeps, and logs everything.
-func mustAuthorizing(t *testing.T) (*site, *kept) {
+func mustAuthorizing(t *testing.T) (*site, *lines) {
 	t.Helper()
 	box, err := secrets.FromText("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=")
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := &kept{}
+	log := &lines{}
 	s := mustSiteWith(t, func(s *site, d *Deps) {
 		d.Log = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		d.Connectors = append(d.Connectors, wordpress.New())

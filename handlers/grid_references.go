@@ -17,12 +17,12 @@ func (s *Server) window(c echo.Context, t store.Table, cols []int, rows []store.
 	eachReference(w, func(cell *views.GridCell) {
 		held[cell.Column.Target] = append(held[cell.Column.Target], referencesOf(cell.Value)...)
 	})
+	titles, err := s.titlesOf(c, t.Snapshot, held)
+	if err != nil {
+		return w, err
+	}
 	names := map[string]map[string]views.RecordName{}
-	for target, ids := range held {
-		found, err := s.store.Titles(ctxOf(c), actor(c), store.TableRef{Snapshot: t.Snapshot, Table: target}, ids)
-		if err != nil && core.CodeOf(err) != core.NotFound {
-			return w, err
-		}
+	for target, found := range titles {
 		names[target] = map[string]views.RecordName{}
 		for id, r := range found {
 			names[target][id] = views.RecordName{Title: r.Title, Picture: r.Picture}
@@ -30,6 +30,19 @@ func (s *Server) window(c echo.Context, t store.Table, cols []int, rows []store.
 	}
 	eachReference(w, func(cell *views.GridCell) { cell.Names = names[cell.Column.Target] })
 	return w, nil
+}
+
+// titlesOf gives the titles of records of a snapshot, by table and reference. A table that is not there any more has none.
+func (s *Server) titlesOf(c echo.Context, snapshot string, references map[string][]string) (map[string]map[string]store.RecordTitle, error) {
+	titles := map[string]map[string]store.RecordTitle{}
+	for table, list := range references {
+		found, err := s.store.Titles(ctxOf(c), actor(c), store.TableRef{Snapshot: snapshot, Table: table}, list)
+		if err != nil && core.CodeOf(err) != core.NotFound {
+			return nil, err
+		}
+		titles[table] = found
+	}
+	return titles, nil
 }
 
 // eachReference calls fn with the cells that hold references to a table of the snapshot.

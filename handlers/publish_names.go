@@ -46,15 +46,14 @@ func (s *Server) writtenValues(c echo.Context, sn store.Snapshot, held []heldVal
 			ids[target] = append(ids[target], referencedBy(h.column, h.raw)...)
 		}
 	}
-	titles := map[string]map[string]store.RecordTitle{}
-	for target, list := range ids {
-		found, err := s.store.Titles(ctxOf(c), actor(c), store.TableRef{Snapshot: sn.ID, Table: target}, list)
-		if err != nil && core.CodeOf(err) != core.NotFound {
-			return nil, err
-		}
-		titles[target] = found
+	titles, err := s.titlesOf(c, sn.ID, ids)
+	if err != nil {
+		return nil, err
 	}
 	return func(c core.Column, raw json.RawMessage) string {
+		if c.Options.TargetTable == "" {
+			return plainValue(c, raw)
+		}
 		var names []string
 		for _, id := range referencedBy(c, raw) {
 			if title := titles[c.Options.TargetTable][id].Title; title != "" && title != id {
@@ -62,7 +61,7 @@ func (s *Server) writtenValues(c echo.Context, sn store.Snapshot, held []heldVal
 			}
 			names = append(names, id)
 		}
-		if c.Options.TargetTable == "" || names == nil {
+		if names == nil {
 			return plainValue(c, raw)
 		}
 		return strings.Join(names, ", ")

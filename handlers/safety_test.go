@@ -141,11 +141,13 @@ func (l *lines) Write(p []byte) (int, error) {
 	return l.b.Write(p)
 }
 
-func (l *lines) all() []string {
+func (l *lines) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return strings.Split(strings.TrimSpace(l.b.String()), "\n")
+	return l.b.String()
 }
+
+func (l *lines) all() []string { return strings.Split(strings.TrimSpace(l.String()), "\n") }
 
 // TestNothingThatIsSentMakesALineOfTheLog sends line ends wherever a request carries text that is logged.
 func TestNothingThatIsSentMakesALineOfTheLog(t *testing.T) {

@@ -155,10 +155,14 @@ func deliverTx(ctx context.Context, tx pgx.Tx, org string, hooks []string, t tol
 	if err != nil {
 		return fmt.Errorf("delivery: %w", err)
 	}
-	for _, hook := range hooks {
-		if _, err := tx.Exec(ctx, `insert into webhook_deliveries (id, org_id, webhook_id, event, body) values ($1, $2, $3, $4, $5)`, core.NewID("msg"), org, hook, t.Type, string(body)); err != nil {
-			return fmt.Errorf("delivery: %w", err)
-		}
+	ids := make([]string, len(hooks))
+	for i := range ids {
+		ids[i] = core.NewID("msg")
+	}
+	_, err = tx.Exec(ctx, `insert into webhook_deliveries (id, org_id, webhook_id, event, body) select d.id, $1, d.hook, $2, $3 from unnest($4::text[], $5::text[]) d(id, hook)`,
+		org, t.Type, string(body), ids, hooks)
+	if err != nil {
+		return fmt.Errorf("delivery: %w", err)
 	}
 	return nil
 }

@@ -30,11 +30,13 @@ type Event struct {
 	Means      string
 }
 
+var (
+	featureUsed = Event{"feature used", []string{"feature", "way"}, "somebody did one of the acts below, and it went well; the way is page or api"}
+	jobEnded    = Event{"job ended", []string{"kind", "state", "seconds"}, "a job was done, failed or cancelled; seconds of its last slice, rounded up to a power of two"}
+)
+
 // Events are all that is told.
-var Events = []Event{
-	{"feature used", []string{"feature", "way"}, "somebody did one of the acts of Features, and it went well; the way is page or api"},
-	{"job ended", []string{"kind", "state", "seconds"}, "a job was done, failed or cancelled; seconds of its last slice, rounded up to a power of two"},
-}
+var Events = []Event{featureUsed, jobEnded}
 
 // Feature is an act that is told.
 type Feature string
@@ -102,12 +104,12 @@ func (a *Analytics) Used(person string, f Feature, api bool) {
 	if api {
 		way = "api"
 	}
-	a.tell(person, Events[0], string(f), way)
+	a.tell(person, featureUsed, string(f), way)
 }
 
 // JobEnded tells how a job of an organization ended, and how long its last slice took.
 func (a *Analytics) JobEnded(org, kind, state string, took time.Duration) {
-	a.tell(org, Events[1], kind, state, roundedUp(took))
+	a.tell(org, jobEnded, kind, state, roundedUp(took))
 }
 
 // roundedUp gives seconds as a power of two, so that nobody is known by how long something took.
