@@ -195,7 +195,7 @@ func (l *load) kills(ctx context.Context, every time.Duration) (n int) {
 		s.Kill()
 		w.Kill()
 		n++
-		time.Sleep(every / 20)
+		time.Sleep(every / 20) // a killed process stays away for a while, as on a machine that restarts it
 		for _, err := range []error{s.Start(), w.Start()} {
 			if err != nil {
 				l.Error(err)

@@ -183,7 +183,7 @@ func (p *typist) get(ctx context.Context, path string, query url.Values) ([]byte
 			p.report.wrong("%s answers %d, %v after %d tries: %.300s", path, status, err, tried, raw)
 			return nil, false
 		}
-		time.Sleep(time.Duration(float64(pause) * (0.75 + p.random.Float64()/2)))
+		time.Sleep(time.Duration(float64(pause) * (0.75 + p.random.Float64()/2))) // as static/js/patient.js waits
 	}
 }
 
@@ -240,7 +240,7 @@ func (p *typist) sends() {
 				wait = time.Duration(float64(delay) * (0.75 + p.random.Float64()/2))
 			}
 			p.report.resent.Add(1)
-			time.Sleep(wait)
+			time.Sleep(wait) // as the outbox of the page waits
 		}
 	}
 }
