@@ -15,7 +15,7 @@ import (
 var pageAccess = map[core.Act][]string{
 	core.Open: {
 		"GET /static/:version/*", "GET /healthz", "GET /readyz", "GET /metrics", "GET /dev/run", "GET /sign-in", "POST /sign-in", "GET /sign-up", "POST /webhooks/clerk", "GET /setup", "POST /setup", "GET /invitation",
-		"POST /invitation", "POST /invitation/join", "GET /forgot", "POST /forgot", "GET /reset", "POST /reset",
+		"POST /invitation", "POST /invitation/join", "GET /forgot", "POST /forgot", "GET /reset", "POST /reset", "POST /password/strength",
 		"GET /review", "GET /sign-in/oidc", "GET /sign-in/oidc/callback", "GET " + authorizedPath,
 	},
 	core.Look: {

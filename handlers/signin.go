@@ -29,12 +29,13 @@ type SignIn struct {
 
 // The limits of what somebody tries who has not signed in.
 var (
-	signInOfAddress = auth.Limit{Name: "sign-in address", Tries: 100, Within: 10 * time.Minute, Words: "There were too many attempts to sign in from this address."}
-	signInOfPair    = auth.Limit{Name: "sign-in pair", Tries: 10, Within: 15 * time.Minute, Words: "There were too many attempts to sign in with this e-mail address."}
-	signInOfPerson  = auth.Limit{Name: "sign-in person", Tries: 20, Within: 15 * time.Minute, Words: "There were too many attempts to sign in with this e-mail address."}
-	codesOfAddress  = auth.Limit{Name: "codes", Tries: 50, Within: 10 * time.Minute, Words: "There were too many attempts from this address."}
-	mailToPerson    = auth.Limit{Name: "mail person", Tries: 5, Within: time.Hour, Words: "There were too many requests for this e-mail address."}
-	mailOfAddress   = auth.Limit{Name: "mail address", Tries: 30, Within: time.Hour, Words: "There were too many requests from this address."}
+	signInOfAddress   = auth.Limit{Name: "sign-in address", Tries: 100, Within: 10 * time.Minute, Words: "There were too many attempts to sign in from this address."}
+	signInOfPair      = auth.Limit{Name: "sign-in pair", Tries: 10, Within: 15 * time.Minute, Words: "There were too many attempts to sign in with this e-mail address."}
+	signInOfPerson    = auth.Limit{Name: "sign-in person", Tries: 20, Within: 15 * time.Minute, Words: "There were too many attempts to sign in with this e-mail address."}
+	codesOfAddress    = auth.Limit{Name: "codes", Tries: 50, Within: 10 * time.Minute, Words: "There were too many attempts from this address."}
+	strengthOfAddress = auth.Limit{Name: "strength address", Tries: 600, Within: 10 * time.Minute, Words: "There were too many requests from this address."}
+	mailToPerson      = auth.Limit{Name: "mail person", Tries: 5, Within: time.Hour, Words: "There were too many requests for this e-mail address."}
+	mailOfAddress     = auth.Limit{Name: "mail address", Tries: 30, Within: time.Hour, Words: "There were too many requests from this address."}
 )
 
 // signInRoutes lists the addresses of getting in, of one's own account, and of the members. Without accounts here they are not there.
@@ -53,6 +54,7 @@ func (s *Server) signInRoutes(e *echo.Echo) {
 	e.POST("/forgot", s.withAccounts(s.sendReset))
 	e.GET("/reset", s.withAccounts(s.showReset))
 	e.POST("/reset", s.withAccounts(s.resetPassword))
+	e.POST("/password/strength", s.withAccounts(s.measurePassword))
 
 	e.GET("/account", s.withAccounts(s.showAccount))
 	e.POST("/account/name", s.withAccounts(s.renamePerson))
@@ -272,8 +274,20 @@ func codeField(code string) views.Field {
 }
 
 func newPasswordField(label string) views.Field {
-	return views.Field{Name: "password", Label: label, Kind: "password", Required: true, Autocomplete: "new-password",
+	return views.Field{Name: "password", Label: label, Kind: "password", Required: true, Autocomplete: "new-password", Strength: true,
 		Help: "At least 12 characters. A few words that belong together only for you are good."}
+}
+
+// measurePassword says how strong a password is that somebody types. It is kept nowhere.
+func (s *Server) measurePassword(c echo.Context) error {
+	if err := form(c); err != nil {
+		return err
+	}
+	if err := s.signIn.Limits.Take(ctxOf(c), strengthOfAddress, c.RealIP()); err != nil {
+		return err
+	}
+	m := auth.StrengthOf(cutPassword(c.FormValue("password")), c.FormValue("name"), c.FormValue("email"), c.FormValue("organization"))
+	return s.render(c, http.StatusOK, views.PasswordStrength(m.Level, auth.StrengthLevels, m.Words))
 }
 
 func (s *Server) showForgot(c echo.Context) error { return s.door(c, s.forgotForm(), nil) }

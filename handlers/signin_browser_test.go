@@ -106,3 +106,31 @@ func (b *browser) signsIn(email string) {
 	b.must(chromedp.SendKeys(chromedp.CSS("#field-email"), email), chromedp.SendKeys(chromedp.CSS("#field-password"), goodPassword+"\r"))
 	b.until("the account", `location.pathname === '/account'`)
 }
+
+// TestWhatIsTypedCanBeShownAndItsStrengthIsSaid does both by keyboard, and looks that nothing of it stays or is sent twice.
+func TestWhatIsTypedCanBeShownAndItsStrengthIsSaid(t *testing.T) {
+	t.Parallel()
+	h := mustHouse(t)
+	h.mustSetUp(t)
+	b := mustBrowser(t, h.site, 390)
+	b.open("/reset#code")
+	b.until("the form", `document.querySelector('#field-password') && !document.querySelector('[data-shows]').hidden`)
+	b.must(chromedp.SendKeys(chromedp.CSS("#field-password"), "short"))
+	b.until("why it is refused", `document.querySelector('#field-password-strength').innerText.includes('at least 12') && document.querySelector('meter').value === 1`)
+	b.must(chromedp.SendKeys(chromedp.CSS("#field-password"), "er than my kettle is high\t "))
+	b.until("what is typed", `document.activeElement.getAttribute('aria-pressed') === 'true' && document.querySelector('#field-password').type === 'text'`)
+	b.until("its strength", `document.querySelector('#field-password-strength').innerText.includes('Strong')`)
+	axe := mustAxe(t)
+	if found := b.violations(axe); strings.TrimSpace(found) != "" {
+		t.Error(found)
+	}
+	b.shot("/reset-shown", "light", 390)
+	b.must(chromedp.KeyEvent(" "))
+	b.until("dots", `document.activeElement.getAttribute('aria-pressed') === 'false' && document.querySelector('#field-password').type === 'password'`)
+	b.must(chromedp.KeyEvent(" "))
+	b.until("a form that is sent nowhere", `(document.querySelector('form').addEventListener('submit', e => { e.preventDefault(); document.title = document.querySelector('#field-password').type }), document.querySelector('form').requestSubmit(), true)`)
+	b.until("a password that is sent as one", `document.title === 'password'`)
+	b.signsIn("ana@example.org")
+	b.must(chromedp.SendKeys(chromedp.CSS("#field-password"), "kettles of Ana"))
+	b.until("the strength beside the account", `document.querySelector('#field-password-strength meter')`)
+}

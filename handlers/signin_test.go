@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -500,4 +501,30 @@ func TestWithoutAccountsNobodyIsAskedToSignIn(t *testing.T) {
 	s.get(t, "/sign-in").is(t, 404, "SIGN_IN")
 	s.get(t, "/").is(t, 200)
 	s.get(t, "/").lacks(t, "Sign out")
+}
+
+func TestWhoeverChoosesAPasswordIsToldHowStrongItIs(t *testing.T) {
+	t.Parallel()
+	var log lines
+	h := mustHouse(t)
+	h.app.log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	v := h.visitor(t)
+	v.post(t, "/password/strength", "password", "").lacks(t, "meter")
+	v.post(t, "/password/strength", "password", "short").is(t, 200, `value="1"`, "at least 12 characters")
+	v.post(t, "/password/strength", "password", "kettles ltd 12", "organization", "Kettles Ltd").is(t, 200, `value="1"`, "easily guessed")
+	v.post(t, "/password/strength", "password", goodPassword).is(t, 200, `value="3"`, "Good.")
+	a := v.post(t, "/password/strength", "password", strings.Repeat("a long one that nobody knows ", 4))
+	a.is(t, 200, `value="4"`, "Strong.")
+	if a.header.Get("Cache-Control") != "no-store" {
+		t.Errorf("it may be kept: %v", a.header)
+	}
+	if said := log.String(); !strings.Contains(said, "/password/strength") || strings.Contains(said, "kettles") {
+		t.Errorf("the log says %s", said)
+	}
+	for range strengthOfAddress.Tries {
+		if err := h.in.Limits.Take(t.Context(), strengthOfAddress, "127.0.0.1"); err != nil {
+			break
+		}
+	}
+	v.post(t, "/password/strength", "password", goodPassword).is(t, 429, "too many requests")
 }

@@ -120,6 +120,7 @@ type Field struct {
 	Kept        bool // Secret: something is stored
 	Came        bool // Secret: the service handed it over; it is stored with the form
 	Autofocus   bool
+	Strength    bool // a password that is chosen: how strong it is is said while it is typed
 	// Autocomplete says what a browser may fill in, as HTML names it; "" is nothing, or a new password.
 	Autocomplete string
 	ID           string // "" is made from Name
@@ -157,7 +158,7 @@ func (f Field) describedBy() string {
 
 func (f Field) inputType() string {
 	switch f.Kind {
-	case "password", "url", "email", "search":
+	case "url", "email", "search":
 		return f.Kind
 	}
 	return "text"

@@ -10,6 +10,7 @@ import './live.js';
 import './choose.js';
 import './imports.js';
 import './people.js';
+import './passwords.js';
 import './patient.js';
 import { showTimes } from './times.js';
 import { toast } from './toast.js';

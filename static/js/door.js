@@ -5,6 +5,7 @@
  *
  * @module door
  */
+import './passwords.js';
 
 const code = location.hash.slice(1);
 const form = document.querySelector('form[data-code]');
