@@ -119,7 +119,7 @@ func (s *Server) dropUpload(c echo.Context, id string) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctxOf(c)), 10*time.Second)
 	defer cancel()
-	if err := s.store.DeleteUpload(ctx, actor(c), id); err != nil {
+	if err := s.store.DropUpload(ctx, actor(c), id); err != nil {
 		s.log.WarnContext(ctx, "upload not dropped", "upload", id, "error", err)
 	}
 }

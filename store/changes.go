@@ -187,15 +187,16 @@ type source struct {
 	sql      string // a from-item aliased e: row bigint, col int, after jsonb, src bigint, reason, kind, edit text; with expects expected jsonb
 	args     []any
 	cols     []core.Column
-	personal bool // a person's own edit of one cell: it settles a conflict
-	expects  bool // only cells that hold what is expected
+	personal bool   // a person's own edit of one cell: it settles a conflict
+	expects  bool   // only cells that hold what is expected
+	among    string // over r: the same records by their key, so that a few in a large table are not looked for by a scan of it
 }
 
 // editsSource makes a source of single cells.
 func editsSource(t Table, edits []CellEdit) source {
 	rows, cols, vals := make([]int64, len(edits)), make([]int32, len(edits)), make([]string, len(edits))
 	seen := map[int]bool{}
-	src := source{}
+	src := source{among: "r._id = any($2)"}
 	for i, e := range edits {
 		c, _ := t.Column(e.Column)
 		rows[i], cols[i], vals[i] = e.Record, int32(e.Column), string(e.Value.Canonical(c.Type)) // #nosec G115 -- Postgres has at most 1,600 columns in a table
@@ -248,6 +249,9 @@ func (b *batchTxn) recordSQL(src source) string {
 		cross join lateral (select ` + translated(b.t, src.cols, "e.col", "e.after") + ` as after, coalesce(x.base, x.before) as baseline, r._state = 0 and ` + basedSQL(src.cols) + ` as based offset 0) w
 		where r._state in (0, 1) and ` + writableSQL(src.cols) + `
 			and (w.after <> x.before or (x.conflict is not null and $personal))`
+	if src.among != "" {
+		sql += " and " + src.among
+	}
 	if src.expects {
 		sql += ` and x.before = ` + translated(b.t, src.cols, "e.col", "e.expected")
 	}
@@ -308,8 +312,11 @@ func (b *batchTxn) countEdits(ctx context.Context) error {
 // writeCells is writeRecorded for cells of deleted records, whose edits do not count.
 func (b *batchTxn) writeCells(ctx context.Context, cols []core.Column, n int64) error {
 	b.tell("recorded", n/3, n)
-	if err := b.inBulk(ctx, n, ""); err != nil {
-		return err
+	few := b.t.Counts.Records != nil && n < *b.t.Counts.Records/indexedShare
+	if !few {
+		if err := b.inBulk(ctx, n, ""); err != nil {
+			return err
+		}
 	}
 	if err := b.countEdits(ctx); err != nil {
 		return err
@@ -324,6 +331,11 @@ func (b *batchTxn) writeCells(ctx context.Context, cols []core.Column, n int64) 
 	}
 	if _, err := b.tx.Exec(ctx, sql, dynamic, b.id); err != nil {
 		return fmt.Errorf("write cells: %w", err)
+	}
+	if few {
+		if err := b.inBulk(ctx, n, ""); err != nil {
+			return err
+		}
 	}
 	b.tell("written", 2*n/3, n)
 	left, err := b.conflictedRows(ctx)

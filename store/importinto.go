@@ -62,7 +62,7 @@ func (s *Store) StartImportInto(ctx context.Context, by core.Actor, ref TableRef
 	}
 	var job Job
 	err = s.tx(atPoint(ctx, "job.new"), by, func(tx pgx.Tx) (err error) {
-		if job, err = s.EnqueueTx(ctx, tx, by, NewJob{Kind: "import", Snapshot: t.Snapshot, Label: "Import " + u.Name + " into " + t.Title, Args: args}); err != nil {
+		if job, err = s.EnqueueTx(ctx, tx, by, NewJob{Kind: "import", Snapshot: t.Snapshot, Label: "Import " + u.Name + " into " + t.Title, Args: args, Upload: u.ID}); err != nil {
 			return err
 		}
 		return keepDone(ctx, tx, by, "job", job.ID)

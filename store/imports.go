@@ -59,7 +59,7 @@ func (s *Store) StartImport(ctx context.Context, by core.Actor, n NewImport) (Sn
 	table := NewTable{Title: title, Source: core.File, Writable: true, Creatable: true, Deletable: true, Columns: cols}
 	return s.createSnapshot(ctx, by, NewSnapshot{Name: n.Name, Tables: []NewTable{table}}, func(id string, tables []string) (NewJob, error) {
 		args, err := json.Marshal(ImportArgs{Snapshot: id, Table: tables[0], Upload: u.ID, File: u.Name, Dialect: n.Dialect, Zone: n.Zone, Columns: n.Columns})
-		return NewJob{Kind: "import", Snapshot: id, Label: "Import " + u.Name, Args: args}, err
+		return NewJob{Kind: "import", Snapshot: id, Label: "Import " + u.Name, Args: args, Upload: u.ID}, err
 	})
 }
 

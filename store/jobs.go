@@ -84,6 +84,7 @@ type NewJob struct {
 	Connection string
 	Label      string
 	Args       json.RawMessage
+	Upload     string // the file that it reads, which stays while the job is open
 }
 
 const jobColumns = `id, org_id, coalesce(snapshot_id, ''), coalesce(connection_id, ''), kind, queue, state, label, person_id, person_name, args, checkpoint,
@@ -117,6 +118,11 @@ func (s *Store) enqueueAs(ctx context.Context, tx pgx.Tx, by core.Actor, id stri
 	}
 	if n.Args == nil {
 		n.Args = json.RawMessage("{}")
+	}
+	if n.Upload != "" {
+		if err := holdUpload(ctx, tx, by, n.Upload); err != nil {
+			return Job{}, err
+		}
 	}
 	null := func(v string) *string {
 		if v == "" {

@@ -101,7 +101,7 @@ func kindOf(c core.Column, before, after core.Value) string {
 // while the cell held the same, is passed over.
 func (b *batchTxn) suggestCells(ctx context.Context, sets []CellEdit, reason string) error {
 	src := editsSource(b.t, sets)
-	rows, err := b.tx.Query(ctx, b.proposalsSQL(renumber(src.sql), src.cols), append([]any{dynamic}, src.args...)...)
+	rows, err := b.tx.Query(ctx, b.proposalsSQL(renumber(src.sql), src.cols)+" and "+renumber(src.among), append([]any{dynamic}, src.args...)...)
 	if err != nil {
 		return fmt.Errorf("look at cells: %w", err)
 	}

@@ -66,24 +66,40 @@ func fileName(name string) string {
 	return name
 }
 
-func (s *Store) saveChunks(ctx context.Context, by core.Actor, u *Upload, r io.Reader, limit int64) error {
-	chunk := make([]byte, chunkSize)
+// saveChunks saves a chunk while the next one is read.
+func (s *Store) saveChunks(ctx context.Context, by core.Actor, u *Upload, r io.Reader, limit int64) (err error) {
+	chunk, next := make([]byte, chunkSize), make([]byte, chunkSize)
+	saved := make(chan error, 1)
+	saved <- nil
+	defer func() { // nothing is written once it has returned
+		if serr := <-saved; err == nil {
+			err = serr
+		}
+	}()
 	for number := 0; ; number++ {
-		n, err := fill(r, chunk)
+		n, rerr := fill(r, chunk)
 		if n > 0 {
 			if u.Bytes += int64(n); limit > 0 && u.Bytes > limit {
 				return core.Errorf(core.TooLarge, "The file is larger than the %d MB that are taken here.", limit>>20)
 			}
-			_, ierr := s.pool.Exec(ctx, `insert into upload_chunks (org_id, upload_id, number, data) values ($1, $2, $3, $4)`, by.Org, u.ID, number, chunk[:n])
-			if ierr != nil {
-				return fmt.Errorf("save chunk: %w", ierr)
+			if err := <-saved; err != nil {
+				saved <- nil
+				return err
 			}
+			go func(data []byte) {
+				_, err := s.pool.Exec(ctx, `insert into upload_chunks (org_id, upload_id, number, data) values ($1, $2, $3, $4)`, by.Org, u.ID, number, data)
+				if err != nil {
+					err = fmt.Errorf("save chunk: %w", err)
+				}
+				saved <- err
+			}(chunk[:n])
+			chunk, next = next, chunk
 		}
 		switch {
-		case errors.Is(err, io.EOF):
+		case errors.Is(rerr, io.EOF):
 			return nil
-		case err != nil:
-			return core.Wrap(err, core.Malformed, "The file did not arrive whole. Send it again.")
+		case rerr != nil:
+			return core.Wrap(rerr, core.Malformed, "The file did not arrive whole. Send it again.")
 		}
 	}
 }
@@ -116,11 +132,37 @@ func (s *Store) DeleteUpload(ctx context.Context, by core.Actor, id string) erro
 	return err
 }
 
+// holdUpload keeps a file from being dropped until the transaction, which makes a job that reads it, has ended. Codes: NotFound.
+func holdUpload(ctx context.Context, tx pgx.Tx, by core.Actor, id string) error {
+	err := tx.QueryRow(ctx, `select id from uploads where org_id = $1 and id = $2 and complete for key share`, by.Org, id).Scan(&id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return goneUpload(err)
+	}
+	return mapError(err)
+}
+
+// unread says over u that no open job reads a file.
+const unread = `not exists (select 1 from jobs j where j.org_id = u.org_id and j.kind = 'import' and j.state in ('queued', 'running', 'waiting')
+	and j.args ->> 'upload' = u.id)`
+
+// DropUpload forgets a file that was to be imported, unless a job reads it after all: where the connection was cut at the commit, the job is
+// there although whoever started it was told of a failure. It waits for a transaction that is making such a job.
+func (s *Store) DropUpload(ctx context.Context, by core.Actor, id string) error {
+	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		// The deletion looks at the jobs after the wait, not as they were before it.
+		if _, err := tx.Exec(ctx, `select from uploads where org_id = $1 and id = $2 for update`, by.Org, id); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `delete from uploads u where u.org_id = $1 and u.id = $2 and `+unread, by.Org, id)
+		return err
+	})
+	return mapError(err)
+}
+
 // DropOldUploads forgets uploads older than age that no open job reads.
 func (s *Store) DropOldUploads(ctx context.Context, age time.Duration) error {
 	_, err := s.pool.Exec(ctx, `/* every organization: it is the program's own housekeeping */
-		delete from uploads u where u.created_at < now() - $1::interval and not exists (
-		select 1 from jobs j where j.org_id = u.org_id and j.kind = 'import' and j.state in ('queued', 'running', 'waiting') and j.args ->> 'upload' = u.id)`, age)
+		delete from uploads u where u.created_at < now() - $1::interval and `+unread, age)
 	return mapError(err)
 }
 

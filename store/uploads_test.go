@@ -2,6 +2,8 @@ package store
 
 import (
 	"bytes"
+	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"math/rand/v2"
@@ -9,6 +11,8 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"scratchpaper/internal/core"
 	"scratchpaper/internal/csvfile"
@@ -106,4 +110,65 @@ func TestUploadsOfOthersAreNotSeenAndOldOnesGo(t *testing.T) {
 	if _, err := s.UploadByID(t.Context(), by, u.ID); core.CodeOf(err) != core.NotFound {
 		t.Errorf("an old upload is still there: %v", err)
 	}
+}
+
+// The connection may be cut at the commit of what makes the job. Whoever asked is told of a failure and the file is dropped, while the
+// database is still about to commit.
+func TestAFileThatAJobIsBeingMadeForIsNotDropped(t *testing.T) {
+	t.Parallel()
+	s := mustStore(t)
+	by := core.Local()
+	u, err := s.SaveUpload(t.Context(), by, "a.csv", strings.NewReader("a\nb\n"), 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tx, err := s.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback(context.WithoutCancel(t.Context()))
+	args, err := json.Marshal(ImportArgs{Upload: u.ID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	job, err := s.EnqueueTx(t.Context(), tx, by, NewJob{Kind: "import", Args: args, Upload: u.ID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dropped := make(chan error, 1)
+	go func() { dropped <- s.DropUpload(t.Context(), by, u.ID) }()
+	waitForLock(t, s.pool)
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-dropped; err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.UploadByID(t.Context(), by, u.ID); err != nil {
+		t.Errorf("the file of the job went: %v", err)
+	}
+	if _, err := s.pool.Exec(t.Context(), `update jobs set state = 'cancelled' where org_id = $1 and id = $2`, by.Org, job.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.DropUpload(t.Context(), by, u.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Enqueue(t.Context(), by, NewJob{Kind: "import", Args: args, Upload: u.ID}); core.CodeOf(err) != core.NotFound {
+		t.Errorf("a job is made for a file that is gone: %v", err)
+	}
+}
+
+// waitForLock waits until a statement of the database waits for another's lock.
+func waitForLock(t *testing.T, pool *pgxpool.Pool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		var waits bool
+		if err := pool.QueryRow(t.Context(), `select exists (select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')`).Scan(&waits); err != nil {
+			t.Fatal(err)
+		}
+		if waits {
+			return
+		}
+	}
+	t.Fatal("nothing waits for a lock")
 }

@@ -306,15 +306,12 @@ func CheckValue(c Column, v Value) (Value, error) {
 	if v.IsNull() {
 		return v, nil
 	}
-	for _, s := range append([]string{v.Text}, v.List...) {
-		if strings.ContainsRune(s, 0) {
-			return NullValue, Errorf(Invalid, "%s: a text cannot hold the NUL character.", c.Title)
-		}
-		if !utf8.ValidString(s) {
-			return NullValue, Errorf(Invalid, "%s: the text is not valid UTF-8.", c.Title)
-		}
-		if len(s) > MaxCellBytes {
-			return NullValue, Errorf(Invalid, "%s: the text is longer than 8 MB.", c.Title)
+	if err := checkText(c, v.Text); err != nil {
+		return NullValue, err
+	}
+	for _, s := range v.List {
+		if err := checkText(c, s); err != nil {
+			return NullValue, err
 		}
 	}
 	switch c.Type {
@@ -351,6 +348,18 @@ func CheckValue(c Column, v Value) (Value, error) {
 	return v, nil
 }
 
+func checkText(c Column, s string) error {
+	switch {
+	case strings.IndexByte(s, 0) >= 0:
+		return Errorf(Invalid, "%s: a text cannot hold the NUL character.", c.Title)
+	case !utf8.ValidString(s):
+		return Errorf(Invalid, "%s: the text is not valid UTF-8.", c.Title)
+	case len(s) > MaxCellBytes:
+		return Errorf(Invalid, "%s: the text is longer than 8 MB.", c.Title)
+	}
+	return nil
+}
+
 func checkChoices(c Column, got []string) error {
 	if c.Options.OpenChoices || len(c.Options.Choices) == 0 {
 		return nil
@@ -381,6 +390,10 @@ func checkNumber(c Column, s string) (Value, error) {
 	if s == "NaN" || s == "Infinity" || s == "-Infinity" {
 		return TextValue(s), nil
 	}
+	bounded := c.Options.Scale != nil && c.Options.Precision > 0
+	if !bounded && isPlainNumber(s) {
+		return TextValue(s), nil
+	}
 	if !numberPattern.MatchString(s) {
 		return NullValue, Errorf(Invalid, "%s takes a number such as 29.00; “%s” is not one.", c.Title, short(s))
 	}
@@ -395,7 +408,7 @@ func checkNumber(c Column, s string) (Value, error) {
 	if len(mant) > 2*MaxNumberDigits {
 		return NullValue, Errorf(Invalid, "%s: that number has more than %d digits.", c.Title, MaxNumberDigits)
 	}
-	if c.Options.Scale != nil && c.Options.Precision > 0 {
+	if bounded {
 		whole, _, _ := strings.Cut(strings.TrimPrefix(mant, "-"), ".")
 		if room := c.Options.Precision - *c.Options.Scale; len(strings.TrimLeft(whole, "0")) > room {
 			return NullValue, Errorf(Invalid, "%s takes at most %d digits before the point.", c.Title, room)
@@ -437,7 +450,7 @@ func shiftPoint(mant string, n int) string {
 }
 
 func checkDate(c Column, s string) (Value, error) {
-	if s == "infinity" || s == "-infinity" {
+	if IsPlainDay(s) || s == "infinity" || s == "-infinity" {
 		return TextValue(s), nil
 	}
 	if t, clock, ok := readEra(s); ok && !clock && held(t, lastDateYear) {
@@ -456,6 +469,9 @@ func checkTime(c Column, s string, zoned bool) (Value, error) {
 	zone := ""
 	if zoned {
 		zone = "+00:00"
+	}
+	if isPlainTime(s, zone) {
+		return TextValue(s), nil
 	}
 	t, ok := readTime(s, zoned)
 	if ok && held(t, lastTimeYear) {

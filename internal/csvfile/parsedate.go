@@ -12,6 +12,9 @@ import (
 const longestDate = 64
 
 func parseDate(s string, o ValueOptions) (string, bool) {
+	if core.IsPlainDay(s) {
+		return s, true
+	}
 	d, ok := readDate(s, o)
 	if !ok {
 		return "", false
@@ -96,13 +99,16 @@ func parseDateTime(s string, o ValueOptions) (string, bool) {
 	if !ok || len(s) > longestDate {
 		return "", false
 	}
-	d, ok := readDate(date, o)
-	if !ok {
-		return "", false
-	}
 	zone := o.Zone
 	if zone == nil {
 		zone = time.UTC
+	}
+	if at, ok := cutUTC(clock, zone == time.UTC); ok && core.IsPlainDay(date) && core.IsPlainClock(at) {
+		return date + "T" + at + "+00:00", true
+	}
+	d, ok := readDate(date, o)
+	if !ok {
+		return "", false
 	}
 	t, zoned, ok := readClock(clock)
 	if !ok {
@@ -114,6 +120,16 @@ func parseDateTime(s string, o ValueOptions) (string, bool) {
 	at := time.Date(d.Year(), d.Month(), d.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), zone)
 	v, err := core.CheckValue(core.Column{Type: core.DateTime}, core.TextValue(at.UTC().Format(time.RFC3339Nano)))
 	return v.Text, err == nil
+}
+
+// cutUTC takes the zone off a time of day that is in UTC: it says so as spreadsheets and databases do, or names none where UTC is meant.
+func cutUTC(clock string, unnamed bool) (at string, ok bool) {
+	for _, zone := range []string{"Z", "+00:00", "+00"} {
+		if at, ok := strings.CutSuffix(clock, zone); ok {
+			return at, true
+		}
+	}
+	return clock, unnamed
 }
 
 // cutClock finds where the time begins: after a T between digits, or after the last space before
