@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -112,25 +113,24 @@ func Benchmark09Refresh(b *testing.B) {
 	compared(b, "refresh when nothing changed", took, bare, 1.5, memory-w.idle, "bare: reading key and version of the source")
 }
 
-// Benchmark10Export streams the table as CSV. Bare: COPY out of it.
+// Benchmark10Export streams the table as CSV, and a view of it. Bare: COPY of the same records in the same order.
 func Benchmark10Export(b *testing.B) {
 	w := mustWorld(b)
 	w.downloaded(b)
-	bare, cols := time.Hour, ""
-	for i, p := range w.physical() {
-		if i > 0 {
-			cols += ", "
+	price, title, stock := "r."+w.large.cols["price"], "r."+w.large.cols["title"], "r."+w.large.cols["stock"]
+	for _, e := range []struct{ name, query, where, order string }{
+		{"export as CSV", "format=csv", "true", "r._id"},
+		{"export as CSV, sorted and filtered", "format=csv&" + view, stock + " > 9", price + " desc nulls last, " + title + " collate natural_sort nulls last, r._id"},
+	} {
+		bare := time.Hour
+		for range 3 {
+			began := time.Now()
+			if _, err := w.own.PgConn().CopyTo(b.Context(), io.Discard, "copy (select "+strings.Join(w.physical(), ", ")+" from "+w.large.data()+
+				" r where _state in (0, 1) and "+e.where+" order by "+e.order+") to stdout (format csv, header)"); err != nil {
+				b.Fatal(err)
+			}
+			bare = min(bare, time.Since(began))
 		}
-		cols += p
-	}
-	for range 3 {
-		began := time.Now()
-		if _, err := w.own.PgConn().CopyTo(b.Context(), io.Discard, "copy (select "+cols+" from "+w.large.data()+" where _state in (0, 1) order by _id) to stdout (format csv, header)"); err != nil {
-			b.Fatal(err)
-		}
-		bare = min(bare, time.Since(began))
-	}
-	for _, e := range []struct{ name, query string }{{"export as CSV", "format=csv"}, {"export as CSV, sorted and filtered", "format=csv&" + view}} {
 		took, memory := w.app.watched(func() {
 			res, err := http.Get(w.app.url + w.large.api("/export?"+e.query))
 			if err != nil || res.StatusCode != http.StatusOK {
@@ -141,7 +141,7 @@ func Benchmark10Export(b *testing.B) {
 				b.Fatal(err)
 			}
 		})
-		compared(b, e.name, took, bare, 1.5, memory-w.idle, "bare: COPY out, unsorted")
+		compared(b, e.name, took, bare, 1.5, memory-w.idle, "bare: COPY out of the same")
 	}
 }
 

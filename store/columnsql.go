@@ -1,6 +1,7 @@
 package store
 
 import (
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -106,19 +107,19 @@ func sentExpr(c core.Column, alias string) string {
 	return alias + "." + ident(c.Physical)
 }
 
-// valueFromSent reads what sentExpr gave.
-func valueFromSent(c core.Column, raw []byte) (core.Value, error) {
+// valueFromSent reads what sentExpr gave and is not null.
+func valueFromSent(c core.Column, sent string) (core.Value, error) {
 	switch {
-	case raw == nil:
-		return core.NullValue, nil
 	case c.Type.IsList():
-		return core.FromCanonical(c.Type, raw)
+		return core.FromCanonical(c.Type, json.RawMessage(sent))
+	case c.Type == core.Checkbox && sent == "t":
+		return core.TextValue("true"), nil
 	case c.Type == core.Checkbox:
-		return core.TextValue(map[bool]string{true: "true", false: "false"}[raw[0] == 't']), nil
+		return core.TextValue("false"), nil
 	case c.Type == core.DateTime, c.Type == core.LocalTime:
-		return core.TextValue(core.ISOTime(string(raw))), nil
+		return core.TextValue(core.ISOTime(sent)), nil
 	}
-	return core.TextValue(string(raw)), nil
+	return core.TextValue(sent), nil
 }
 
 // cellOf gives the SQL of the canonical value of the cell that a column-number expression names, among some columns.

@@ -232,7 +232,7 @@ func (s *Store) Facets(ctx context.Context, by core.Actor, ref TableRef, v View,
 	rows, err := s.pool.Query(ctx, "select "+canonicalExpr(c, "r")+" as v, count(*) from "+dataTable(t)+" r where r._state in (0, 1) and "+where+
 		" group by 1 order by 2 desc, 1 limit $"+strconv.Itoa(len(args)-1)+" offset $"+strconv.Itoa(len(args)), append([]any{dynamic}, args...)...)
 	if err != nil {
-		return nil, false, fmt.Errorf("facets: %w", err)
+		return nil, false, mapError(fmt.Errorf("facets: %w", err))
 	}
 	list, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (Facet, error) {
 		var f Facet
@@ -244,8 +244,11 @@ func (s *Store) Facets(ctx context.Context, by core.Actor, ref TableRef, v View,
 		f.Value, err = core.FromCanonical(c.Type, raw)
 		return f, err
 	})
-	if len(list) > part.Limit {
-		return list[:part.Limit], true, err
+	if err != nil {
+		return nil, false, mapError(err)
 	}
-	return list, false, mapError(err)
+	if len(list) > part.Limit {
+		return list[:part.Limit], true, nil
+	}
+	return list, false, nil
 }

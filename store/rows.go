@@ -90,8 +90,12 @@ func rowColumns(cols []core.Column, cutAt int) string {
 	return strings.Join(parts, ", ")
 }
 
-// openSuggestions gives the SQL of the open suggestions of record r as jsonb, null when there are none.
+// openSuggestions gives the SQL of the open suggestions of record r as jsonb, null when there are none. Where the table has none they are not
+// looked for: it is as old as its version, and who shows it is told of a newer one.
 func openSuggestions(t Table) string {
+	if n := t.Counts.Suggestions; n != nil && *n == 0 {
+		return "null::jsonb"
+	}
 	return `(select jsonb_agg(jsonb_build_array(s.id, s.batch, s.col, s.before, s.after, s.reason, s.kind, s.edit, b.who) order by s.col, s.id desc)
 		from ` + companion(t, "_suggestions") + ` s join ` + companion(t, "_batches") + ` b on b.id = s.batch where s.row = r._id and s.decided is null)`
 }
