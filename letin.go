@@ -117,3 +117,29 @@ func rotate(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	fmt.Fprintln(os.Stderr, "Agents' tokens are signed with a new key. Nobody is signed out by it.")
 	return nil
 }
+
+// takeOffFactor takes the second factor off the account of an address: for admins, and people in several organizations, who have lost theirs.
+func takeOffFactor(ctx context.Context, cfg config.Config, log *slog.Logger, args []string) error {
+	if len(args) != 1 {
+		return core.Errorf(core.Invalid, "Say whose second factor is taken off: scratchpaper second-factor ana@example.org.")
+	}
+	a := newApp(cfg, log)
+	defer a.close()
+	if err := a.open(ctx); err != nil {
+		return err
+	}
+	account, err := a.store.AccountByEmail(ctx, args[0])
+	if err != nil {
+		return err
+	}
+	if account.Person == "" {
+		return core.Errorf(core.NotFound, "There is no account of %s.", args[0])
+	}
+	by := core.System("")
+	by.Name = "The operator"
+	if _, err := a.store.TakeOffSecondFactor(ctx, by, account.Person); err != nil {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, "%s signs in by password alone from now on, and is signed out everywhere.\n", account.Name)
+	return nil
+}

@@ -27,6 +27,7 @@ const usage = `Usage: scratchpaper [command]
   backup    [-snapshot ID] FILE: write everything, or one snapshot, into a file and stop
   restore   [-organization ID] [-without-credentials] FILE: bring a backup in and stop
   keys      list | rotate | retire: the keys that credentials are encrypted with
+  second-factor EMAIL: take the second factor off an account whose person has lost it, and sign them out
   health    end with 0 when the process with these settings is well (PORT, or WATCH_ADDRESS of a worker)
   rotate    sign agents' tokens with a new key from now on and stop; those that are out are taken as long as they last
 
@@ -39,7 +40,7 @@ func main() {
 		command = os.Args[1]
 	}
 	run := map[string]action{"serve": serve, "worker": work, "migrate": migrate, "sample": makeSample, "rotate": rotate, "health": health}[command]
-	if withFile := map[string]func(context.Context, config.Config, *slog.Logger, []string) error{"backup": backUp, "restore": restore, "keys": changeKeys}[command]; withFile != nil {
+	if withFile := map[string]func(context.Context, config.Config, *slog.Logger, []string) error{"backup": backUp, "restore": restore, "keys": changeKeys, "second-factor": takeOffFactor}[command]; withFile != nil {
 		run = func(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 			return withFile(ctx, cfg, log, os.Args[2:])
 		}

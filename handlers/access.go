@@ -15,7 +15,7 @@ import (
 var pageAccess = map[core.Act][]string{
 	core.Open: {
 		"GET /static/:version/*", "GET /healthz", "GET /readyz", "GET /metrics", "GET /dev/run", "GET /sign-in", "POST /sign-in", "GET /sign-up", "POST /webhooks/clerk", "GET /setup", "POST /setup", "GET /invitation",
-		"POST /invitation", "POST /invitation/join", "GET /forgot", "POST /forgot", "GET /reset", "POST /reset", "POST /password/strength",
+		"POST /invitation", "POST /invitation/join", "GET /forgot", "POST /forgot", "GET /reset", "POST /reset", "POST /password/strength", "GET /sign-in/code", "POST /sign-in/code",
 		"GET /review", "GET /sign-in/oidc", "GET /sign-in/oidc/callback", "GET " + authorizedPath,
 	},
 	core.Look: {
@@ -41,11 +41,12 @@ var pageAccess = map[core.Act][]string{
 	},
 	core.Account: {
 		"POST /sign-out", "POST /approvals/told", "GET /account", "POST /account/name", "POST /account/password", "POST /account/sessions/:session/end", "POST /account/sessions/end",
+		"GET " + factorPath, "POST " + factorPath, "POST " + factorPath + "/confirm", "POST " + factorPath + "/codes", "POST " + factorPath + "/remove",
 		"POST /account/organization", "POST /review", "POST /review/leave", "GET /tokens", "POST /tokens", "POST /tokens/:token/revoke",
 	},
 	core.Manage: {
 		"GET /audit", "GET /audit.jsonl", "GET /members", "POST /members/invitations", "POST /members/invitations/:invitation/withdraw", "POST /members/:member/role", "POST /members/:member/remove",
-		"POST /members/:member/reset", "POST /organization/name", "POST /organization/settings", "POST /organizations",
+		"POST /members/:member/reset", "POST /members/:member/second-factor/remove", "POST /organization/name", "POST /organization/settings", "POST /organizations",
 		"GET /settings/webhooks", "POST /settings/webhooks", "GET /settings/webhooks/:webhook", "POST /settings/webhooks/:webhook", "GET /settings/webhooks/:webhook/deliveries",
 		"POST /settings/webhooks/:webhook/test", "POST /settings/webhooks/:webhook/delete", "POST /settings/webhooks/:webhook/deliveries/:delivery/redeliver",
 	},

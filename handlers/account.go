@@ -43,6 +43,9 @@ func (s *Server) answerAccount(c echo.Context, v views.AccountView, wrong error)
 		return err
 	}
 	v.Email, v.HasPassword = a.Email, a.Person != ""
+	if v.HasFactor, err = s.store.HasSecondFactor(ctx, by.Person); err != nil {
+		return err
+	}
 	v.Name = views.Field{Name: "name", Label: "Name", Value: by.Name, Required: true, Autocomplete: "name", Help: "As it is shown in the history."}
 	v.Current = views.Field{Name: "current", Label: "Current password", Kind: "password", Required: true, Autocomplete: "current-password"}
 	v.Password = newPasswordField("New password")

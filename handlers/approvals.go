@@ -145,7 +145,11 @@ func (s *Server) changeSettings(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.store.ChangeOrganization(ctxOf(c), actor(c), store.OrganizationChange{SecondPerson: &second}); err != nil {
+	ch := store.OrganizationChange{SecondPerson: &second}
+	if of := c.FormValue("second_factor"); of != "" {
+		ch.SecondFactor = &of
+	}
+	if _, err := s.store.ChangeOrganization(ctxOf(c), actor(c), ch); err != nil {
 		return err
 	}
 	s.leaveNotice(c, views.Notice{Kind: "ok", Text: "Saved."})
@@ -269,11 +273,13 @@ func (s *Server) listApprovals(c echo.Context) error {
 type organizationJSON struct {
 	ID           string `json:"id"`
 	Name         string `json:"name"`
-	SecondPerson bool   `json:"second_person"` // a publish needs the approval of somebody else
+	SecondPerson bool   `json:"second_person"`                                    // a publish needs the approval of somebody else
+	SecondFactor string `json:"second_factor" enum:"nobody,publishers,everybody"` // who needs a second factor, of those who sign in with a password
 }
 
 type organizationBody struct {
-	SecondPerson *bool `json:"second_person"`
+	SecondPerson *bool   `json:"second_person"`
+	SecondFactor *string `json:"second_factor" enum:"nobody,publishers,everybody"`
 }
 
 func (s *Server) getOrganization(c echo.Context) error {

@@ -29,7 +29,8 @@ func (s *Server) answerMembers(c echo.Context, v views.MembersView, wrong error)
 		return err
 	}
 	for _, m := range members {
-		v.Members = append(v.Members, views.MemberLine{ID: m.Person, Name: m.Name, Email: m.Email, Role: m.Role.String(), Since: m.Since, Seen: m.LastSeen, Self: m.Person == by.Person})
+		v.Members = append(v.Members, views.MemberLine{ID: m.Person, Name: m.Name, Email: m.Email, Role: m.Role.String(), Since: m.Since, Seen: m.LastSeen, Self: m.Person == by.Person,
+			HasPassword: m.HasPassword, HasFactor: m.HasFactor, NeedsFactor: m.NeedsFactor})
 	}
 	for _, i := range invitations {
 		v.Invitations = append(v.Invitations, views.InvitationLine{ID: i.ID, Email: i.Email, Role: i.Role.String(), By: i.InvitedBy, Until: i.ExpiresAt})

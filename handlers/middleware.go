@@ -253,6 +253,9 @@ func (s *Server) identified(next echo.HandlerFunc) echo.HandlerFunc {
 			if err := s.switchedOn(c, by); err != nil {
 				return err
 			}
+			if answered, err := s.needsFactor(c, by); answered || err != nil {
+				return err
+			}
 		}
 		return next(c)
 	}

@@ -66,6 +66,7 @@ func (s *Server) routes(e *echo.Echo) {
 	}
 
 	s.signInRoutes(e)
+	s.factorRoutes(e)
 	s.tokenRoutes(e)
 	s.webhookRoutes(e)
 	s.operateRoutes(e)

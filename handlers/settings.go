@@ -34,6 +34,9 @@ func (s *Server) showSettings(c echo.Context) error {
 			return err
 		}
 		v.Organization = &views.OrganizationView{Name: o.Name, SecondPerson: o.SecondPerson, May: actor(c).May(core.Manage) == nil}
+		if s.signIn != nil {
+			v.Organization.SecondFactor = o.SecondFactor
+		}
 	}
 	return s.render(c, http.StatusOK, views.Settings(p, v))
 }

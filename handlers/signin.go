@@ -184,10 +184,10 @@ func (s *Server) enter(c echo.Context) error {
 	if auth.Common(c.FormValue("password")) {
 		return s.askForAnother(c, a)
 	}
-	if err := s.startSession(c, a.Person, "", "password"); err != nil {
+	if err := s.letIn(c, a.Person, "", "password", back); err != nil {
 		return s.door(c, s.signInForm(back, email), err)
 	}
-	return see(c, back)
+	return nil
 }
 
 // askForAnother lets nobody in by a password that whoever guesses tries first, as one from before they were refused may be: its person
@@ -356,21 +356,9 @@ func (s *Server) mailReset(ctx context.Context, email string) error {
 	return nil
 }
 
-// tellPasswordChanged writes to a person, where the app sends mail, that somebody has changed their password: it may not have been them.
+// tellPasswordChanged writes to a person that somebody has changed their password.
 func (s *Server) tellPasswordChanged(c echo.Context, of core.Actor) {
-	if s.signIn.Mail == nil {
-		return
-	}
-	address := c.RealIP()
-	s.behind(ctxOf(c), func(ctx context.Context) error {
-		a, err := s.store.OwnAccount(ctx, of)
-		if err != nil || a.Email == "" {
-			return err
-		}
-		s.signIn.Mail(mail.Message{To: a.Email, Subject: "Your password for Scratchpaper was changed", Text: "Your password was changed just now, from the address " + address +
-			", and you are signed out everywhere else.\n\nIf it was not you, choose another one at once, here:\n\n" + s.signIn.Base + "/forgot\n"})
-		return nil
-	})
+	s.tellPerson(c, of, "Your password for Scratchpaper was changed", "Your password was changed, and you are signed out everywhere else.")
 }
 
 func (s *Server) showReset(c echo.Context) error { return s.door(c, resetForm(""), nil) }
@@ -397,11 +385,8 @@ func (s *Server) resetPassword(c echo.Context) error {
 		return s.door(c, resetForm(code), err)
 	}
 	s.tellPasswordChanged(c, core.Actor{Person: person})
-	if err := s.startSession(c, person, "", "new password"); err != nil {
-		return err
-	}
 	s.leaveNotice(c, views.Notice{Kind: "ok", Text: "Your new password is kept, and you are signed out everywhere else."})
-	return see(c, "/")
+	return s.letIn(c, person, "", "new password", "/")
 }
 
 func (s *Server) showSetUp(c echo.Context) error {
@@ -519,8 +504,5 @@ func (s *Server) acceptInvitation(c echo.Context) error {
 	if err != nil {
 		return s.door(c, f, err)
 	}
-	if err := s.startSession(c, person, org, "invitation"); err != nil {
-		return err
-	}
-	return see(c, "/")
+	return s.letIn(c, person, org, "invitation", "/")
 }

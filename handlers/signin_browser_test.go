@@ -134,3 +134,72 @@ func TestWhatIsTypedCanBeShownAndItsStrengthIsSaid(t *testing.T) {
 	b.must(chromedp.SendKeys(chromedp.CSS("#field-password"), "kettles of Ana"))
 	b.until("the strength beside the account", `document.querySelector('#field-password-strength meter')`)
 }
+
+// TestASecondFactorIsSetUpInABrowser goes the whole way by keyboard, and looks at each page in light and dark, wide and narrow.
+func TestASecondFactorIsSetUpInABrowser(t *testing.T) {
+	t.Parallel()
+	h := mustHouse(t)
+	ana := h.mustSetUp(t)
+	ana.mustJoin(t, "ben.with.a.long.name@departments.example.org", "publisher")
+	axe, b := mustAxe(t), mustBrowser(t, h.site, 1440)
+	clean := func(what string) {
+		t.Helper()
+		for _, r := range browsertest.Renderings() {
+			b.must(chromedp.EmulateViewport(r.Width, 900))
+			b.until(what, `(document.documentElement.dataset.theme = "`+r.Theme+`")`)
+			if found := b.violations(axe); strings.TrimSpace(found) != "" {
+				t.Errorf("%s at %d, %s: %s", what, r.Width, r.Theme, found)
+			}
+			b.shot(what, r.Theme, r.Width)
+		}
+	}
+	b.signsIn("ana@example.org")
+	b.looksAt(axe, factorPath, "/account")
+	b.open(factorPath)
+	b.must(chromedp.SendKeys(chromedp.CSS("#field-current"), goodPassword+"\r"))
+	b.until("the QR code", `document.readyState === 'complete' && document.querySelector('svg[role=img] path')`)
+	clean("factor-pending")
+	p := &phone{ana, h.secretOf(t)}
+	b.must(chromedp.SendKeys(chromedp.CSS("#field-code"), "000000\r"))
+	b.until("the refusal", `document.readyState === 'complete' && document.querySelector('#field-code-error')`)
+	b.must(chromedp.SendKeys(chromedp.CSS("#field-code"), p.code(t)+"\r"))
+	b.until("the recovery codes", `document.querySelectorAll('[aria-label="Recovery codes"] li').length === 10`)
+	clean("factor-codes")
+	recovery, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](`document.querySelector('[aria-label="Recovery codes"] li').textContent`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.open(factorPath)
+	clean("factor-on")
+	b.looksAt(axe, "/account", "/members", "/settings")
+	b.must(chromedp.EmulateViewport(1440, 900))
+	b.open("/settings")
+	b.must(chromedp.SetValue(chromedp.CSS("#second-factor"), "everybody"), chromedp.Click(chromedp.CSS("form[action='/organization/settings'] button")))
+	b.until("the setting", `document.querySelector('#second-factor').value === 'everybody' && document.body.innerText.includes('Saved.')`)
+	b.looksAt(axe, "/members")
+	b.must(chromedp.EmulateViewport(1440, 900), chromedp.Click(chromedp.CSS("#account summary")), chromedp.Click(chromedp.CSS("form[action='/sign-out'] button")))
+	b.until("the sign-in", `document.readyState === 'complete' && location.pathname === '/sign-in'`)
+	b.must(chromedp.SendKeys(chromedp.CSS("#field-email"), "ana@example.org"), chromedp.SendKeys(chromedp.CSS("#field-password"), goodPassword+"\r"))
+	b.until("the question for a code", `document.readyState === 'complete' && location.pathname === '/sign-in/code' && document.activeElement.id === 'field-code'`)
+	clean("factor-asked")
+	b.must(chromedp.SendKeys(chromedp.CSS("#field-code"), recovery+"\r"))
+	b.until("the home page", `document.readyState === 'complete' && location.pathname === '/' && document.body.innerText.includes('9 are left')`)
+	// Ben is asked to set one up, and gets nowhere else.
+	b.must(chromedp.Click(chromedp.CSS("#account summary")), chromedp.Click(chromedp.CSS("form[action='/sign-out'] button")))
+	b.until("the sign-in of ben", `document.readyState === 'complete' && location.pathname === '/sign-in'`)
+	b.must(chromedp.SendKeys(chromedp.CSS("#field-email"), "ben.with.a.long.name@departments.example.org"), chromedp.SendKeys(chromedp.CSS("#field-password"), goodPassword+"\r"))
+	b.until("what his organization asks for", `document.readyState === 'complete' && location.pathname === '/account/second-factor' && document.body.innerText.includes('Your organization asks for one')`)
+	clean("factor-needed")
+	b.must(chromedp.SendKeys(chromedp.CSS("#field-current"), goodPassword+"\r"))
+	b.until("his QR code", `document.querySelector('svg[role=img] path')`)
+	clean("factor-needed-pending")
+}
+
+// secretOf is the secret of the phone that was set up last; the test's box seals nothing.
+func (h *house) secretOf(t *testing.T) (kept []byte) {
+	t.Helper()
+	if err := h.store.Pool().QueryRow(t.Context(), `select secret from second_factors order by created_at desc limit 1`).Scan(&kept); err != nil {
+		t.Fatal(err)
+	}
+	return kept
+}

@@ -179,6 +179,9 @@ func keepPassword(ctx context.Context, tx pgx.Tx, person, hash string) error {
 		on conflict (person_id) do update set password = excluded.password, changed_at = now()`, person, hash); err != nil {
 		return fmt.Errorf("keep password: %w", err)
 	}
+	if _, err := tx.Exec(ctx, `delete from half_sign_ins where person_id = $1`, person); err != nil { // they have shown another password
+		return fmt.Errorf("keep password: %w", err)
+	}
 	return nil
 }
 
@@ -239,22 +242,8 @@ func (s *Store) ResetCode(ctx context.Context, by core.Actor, person string, has
 		return a, err
 	}
 	err = s.tx(ctx, by, func(tx pgx.Tx) error {
-		var orgs []string
-		if err := tx.QueryRow(ctx, `/* every organization: those that a person is in */ select coalesce(array_agg(org_id order by created_at, org_id), '{}') from members where person_id = $1`, person).Scan(&orgs); err != nil {
-			return fmt.Errorf("reset: %w", err)
-		}
-		switch {
-		case a.Person == "" || len(orgs) == 0:
-			return core.Errorf(core.NotFound, "This member is not here (any more), or signs in without a password.")
-		case by.Kind == core.KindSystem:
-			by.Org = orgs[0]
-		case len(orgs) > 1:
-			if !slices.Contains(orgs, by.Org) {
-				return core.Errorf(core.NotFound, "This member is not here (any more).")
-			}
-			return core.Errorf(core.Conflict, "%s belongs to another organization too, so only they can choose a new password: by “I have forgotten my password” on the sign-in page.", a.Name)
-		case orgs[0] != by.Org:
-			return core.Errorf(core.NotFound, "This member is not here (any more).")
+		if by.Org, err = actsFor(ctx, tx, by, a, "only they can choose a new password: by “I have forgotten my password” on the sign-in page."); err != nil {
+			return err
 		}
 		if err := keepCode(ctx, tx, hash, by.Org, person, "reset", resetLife); err != nil {
 			return err
@@ -262,6 +251,26 @@ func (s *Store) ResetCode(ctx context.Context, by core.Actor, person string, has
 		return auditTx(ctx, tx, by, "password reset asked for", person, nil)
 	})
 	return a, err
+}
+
+// actsFor gives the organization in whose name something is done to somebody's account: an admin's, when it is the only one that they are in; for
+// the program their first. elsewhere says who does it otherwise. Codes: NotFound, Conflict (they are in other organizations too).
+func actsFor(ctx context.Context, tx pgx.Tx, by core.Actor, a Account, elsewhere string) (string, error) {
+	var orgs []string
+	if err := tx.QueryRow(ctx, `/* every organization: those that a person is in */ select coalesce(array_agg(org_id order by created_at, org_id), '{}') from members where person_id = $1`, a.Person).Scan(&orgs); err != nil {
+		return "", fmt.Errorf("organizations of a person: %w", err)
+	}
+	switch {
+	case a.Person == "" || len(orgs) == 0:
+		return "", core.Errorf(core.NotFound, "This member is not here (any more), or signs in without a password.")
+	case by.Kind == core.KindSystem:
+		return orgs[0], nil
+	case !slices.Contains(orgs, by.Org):
+		return "", core.Errorf(core.NotFound, "This member is not here (any more).")
+	case len(orgs) > 1:
+		return "", core.Errorf(core.Conflict, "%s belongs to another organization too, so %s", a.Name, elsewhere)
+	}
+	return by.Org, nil
 }
 
 // ResetPassword keeps the password that somebody chose with a code, and ends all their sessions. hash is of the password. Codes: Invalid.

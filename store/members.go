@@ -17,6 +17,9 @@ type Member struct {
 	Role                core.Role
 	Since               time.Time
 	LastSeen            *time.Time // of their sessions here; nil is none
+	HasPassword         bool       // else they sign in at a provider only
+	HasFactor           bool       // the password alone does not let them in
+	NeedsFactor         bool       // the organization asks for a second factor, and they have none
 }
 
 // Organization is one that a person belongs to.
@@ -54,15 +57,16 @@ func (s *Store) Members(ctx context.Context, by core.Actor) ([]Member, error) {
 		return nil, err
 	}
 	rows, err := s.pool.Query(ctx, `select p.id, p.name, coalesce(p.email, ''), m.role, m.created_at,
-			(select max(s.seen_at) from sessions s where s.org_id = $1 and s.person_id = m.person_id)
-		from members m join people p on p.id = m.person_id where m.org_id = $1 order by lower(p.name), p.id`, by.Org)
+			(select max(s.seen_at) from sessions s where s.org_id = $1 and s.person_id = m.person_id),
+			exists (select from accounts a where a.person_id = m.person_id), exists (select from second_factors f where f.person_id = m.person_id and f.confirmed_at is not null), `+needsFactor+`
+		from members m join people p on p.id = m.person_id join organizations o on o.id = m.org_id where m.org_id = $1 order by lower(p.name), p.id`, by.Org)
 	if err != nil {
 		return nil, fmt.Errorf("members: %w", err)
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Member, error) {
 		var m Member
 		var role string
-		err := row.Scan(&m.Person, &m.Name, &m.Email, &role, &m.Since, &m.LastSeen)
+		err := row.Scan(&m.Person, &m.Name, &m.Email, &role, &m.Since, &m.LastSeen, &m.HasPassword, &m.HasFactor, &m.NeedsFactor)
 		m.Role = core.RoleNamed(role)
 		return m, err
 	})

@@ -395,6 +395,9 @@ func (rs *restore) leaveOut(table, id string) error {
 		sql = `/* every organization: the key opens nobody's */ update connections set secrets = null, health = 'failing',
 			health_words = 'The credentials were not restored: type them again.' where id = $1`
 	}
+	if table == "second_factors" { // not the row: their password alone would let people in; recovery codes do
+		sql = `update second_factors set secret = null where id = $1`
+	}
 	_, err := rs.tx.Exec(rs.ctx, sql, id)
 	return err
 }

@@ -17,6 +17,7 @@ type SealedColumn struct {
 var SealedColumns = []SealedColumn{
 	{Table: "connections", Column: "secrets", Org: "org_id", Name: "name", ofSnapshot: "id in (select connection_id from tables where snapshot_id = $1)"},
 	{Table: "signing_keys", Column: "secret", Org: "''", Name: "'the key of agents'' tokens'", ofSnapshot: "false"},
+	{Table: "second_factors", Column: "secret", Org: "''", Name: "'the second factor of ' || (select name from people where people.id = person_id)", ofSnapshot: "false"},
 	{Table: "webhooks", Column: "secret", Org: "org_id", Name: "'the webhook to ' || split_part(split_part(address, '//', 2), '/', 1)", ofSnapshot: "false"},
 }
 

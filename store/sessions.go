@@ -40,6 +40,7 @@ type sessionRow struct {
 	Org, Person, Name, Session string
 	Role                       core.Role
 	Review                     *reviewRow // by a link that is open in it; else nil
+	NeedsFactor                bool       // their organization asks for a second factor that they have not
 }
 
 func (r sessionRow) actor() core.Actor {
@@ -51,8 +52,13 @@ func (r sessionRow) actor() core.Actor {
 }
 
 func (r sessionRow) member() core.Actor {
-	return core.Actor{Org: r.Org, Person: r.Person, Name: r.Name, Kind: core.KindPerson, Role: r.Role, Session: r.Session}
+	return core.Actor{Org: r.Org, Person: r.Person, Name: r.Name, Kind: core.KindPerson, Role: r.Role, Session: r.Session, NeedsFactor: r.NeedsFactor}
 }
+
+// needsFactor says whether organization o asks member m for a second factor that they have not. Who signs in at a provider only has theirs there.
+const needsFactor = `((o.second_factor = 'everybody' or o.second_factor = 'publishers' and m.role in ('publisher', 'admin'))
+	and exists (select from accounts a where a.person_id = m.person_id)
+	and not exists (select from second_factors f where f.person_id = m.person_id and f.confirmed_at is not null))`
 
 func sessionKey(hash []byte) string { return "session:" + hex.EncodeToString(hash) }
 
@@ -70,11 +76,11 @@ func (s *Store) SessionActor(ctx context.Context, hash []byte) (core.Actor, erro
 	var role string
 	var left time.Duration
 	err := s.pool.QueryRow(ctx, `/* every organization: the session says whose it is */
-		update sessions s set seen_at = now() from members m, people p
+		update sessions s set seen_at = now() from members m, people p, organizations o
 		where s.hash = $1 and s.expires_at > now() and s.seen_at > now() - $2::interval
-			and m.org_id = s.org_id and m.person_id = s.person_id and p.id = s.person_id
-		returning s.id, s.org_id, s.person_id, p.name, m.role, least(s.expires_at - now(), $2::interval), `+openShare, hash, s.sessionIdle).
-		Scan(&row.Session, &row.Org, &row.Person, &row.Name, &role, &left, &row.Review)
+			and m.org_id = s.org_id and m.person_id = s.person_id and p.id = s.person_id and o.id = s.org_id
+		returning s.id, s.org_id, s.person_id, p.name, m.role, least(s.expires_at - now(), $2::interval), `+needsFactor+`, `+openShare, hash, s.sessionIdle).
+		Scan(&row.Session, &row.Org, &row.Person, &row.Name, &role, &left, &row.NeedsFactor, &row.Review)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return core.Actor{}, core.Errorf(core.Unauthorized, "Sign in first.")
 	}

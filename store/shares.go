@@ -177,6 +177,6 @@ const openShare = `(select jsonb_build_object('Org', sh.org_id, 'Snapshot', sh.s
 
 // reviewer gives a person as who reviews by a link.
 func (r reviewRow) reviewer(by core.Actor) core.Actor {
-	by.Org, by.Snapshot, by.Kind, by.Role, by.Decides = r.Org, r.Snapshot, core.KindReviewer, core.Viewer, r.Decides
+	by.Org, by.Snapshot, by.Kind, by.Role, by.Decides, by.NeedsFactor = r.Org, r.Snapshot, core.KindReviewer, core.Viewer, r.Decides, false
 	return by
 }

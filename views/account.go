@@ -10,6 +10,7 @@ import (
 type AccountView struct {
 	Email                   string
 	HasPassword             bool // else they sign in at a provider only
+	HasFactor               bool // a code is asked for beside the password
 	Name, Current, Password Field
 	Sessions                []SessionLine
 	Error                   string // what belongs to no field
@@ -47,6 +48,9 @@ type MemberLine struct {
 	Since                 time.Time
 	Seen                  *time.Time
 	Self                  bool
+	HasPassword           bool // else they sign in at a provider
+	HasFactor             bool
+	NeedsFactor           bool // the organization asks for one that they have not
 }
 
 // InvitationLine is an open invitation.

@@ -16,5 +16,9 @@ type SettingsView struct {
 type OrganizationView struct {
 	Name         string
 	SecondPerson bool
-	May          bool // who looks may change it
+	SecondFactor string // who needs one: nobody, publishers, everybody; "" where people do not sign in with a password
+	May          bool   // who looks may change it
 }
+
+// factorChoices are whom an organization can ask for a second factor.
+var factorChoices = []Choice{{"nobody", "nobody"}, {"publishers", "publishers and admins"}, {"everybody", "everybody"}}

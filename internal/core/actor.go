@@ -61,7 +61,9 @@ type Actor struct {
 	Session  string // id of the session that a person has signed in with; "" without one
 	Snapshot string // the only snapshot that it sees; "" is all of the organization's
 	Decides  bool   // a reviewer may accept and reject suggestions
-	Operator bool   // a person who operates the app, over all organizations
+	// NeedsFactor says that the organization asks for a second factor that this person has not: they set it up before anything else.
+	NeedsFactor bool
+	Operator    bool // a person who operates the app, over all organizations
 }
 
 // LocalOrg and LocalPerson are the organization and the person of an app with no identity provider.
