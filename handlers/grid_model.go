@@ -50,14 +50,14 @@ func windowOf(t store.Table, numbers []int, rows []store.Row, at *placed, zone *
 	w := views.GridRows{Zone: zone, Rows: make([]views.GridRow, 0, max(len(rows), at.length()))}
 	if at == nil {
 		for _, r := range rows {
-			w.Rows = append(w.Rows, rowOf(t, cols, r, -1))
+			w.Rows = append(w.Rows, rowOf(&t, cols, &r, -1))
 		}
 		return w
 	}
 	next := 0
 	for i, id := range at.ids {
 		if next < len(rows) && rows[next].ID == id {
-			w.Rows = append(w.Rows, rowOf(t, cols, rows[next], at.from+i))
+			w.Rows = append(w.Rows, rowOf(&t, cols, &rows[next], at.from+i))
 			next++
 			continue
 		}
@@ -82,7 +82,7 @@ func gridColumns(t store.Table, numbers []int) []views.GridColumn {
 	return out
 }
 
-func rowOf(t store.Table, cols []views.GridColumn, r store.Row, position int) views.GridRow {
+func rowOf(t *store.Table, cols []views.GridColumn, r *store.Row, position int) views.GridRow {
 	out := views.GridRow{ID: r.ID, Position: position, State: r.State, Conflict: conflictWords(r.RecordConflict)}
 	if list := r.Suggestions[core.RecordColumn]; len(list) > 0 {
 		sg := suggestionOf(core.Column{}, list[0])
@@ -90,19 +90,14 @@ func rowOf(t store.Table, cols []views.GridColumn, r store.Row, position int) vi
 		out.Whole = &sg
 	}
 	out.Cells = make([]views.GridCell, 0, len(cols))
-	for i, c := range cols {
-		if i < len(r.Values) {
-			out.Cells = append(out.Cells, cellModel(t, c, r, i))
-		}
+	for i := range min(len(cols), len(r.Values)) {
+		out.Cells = append(out.Cells, cellModel(t, &cols[i], r, i))
 	}
 	return out
 }
 
-func cellModel(t store.Table, c views.GridColumn, r store.Row, i int) views.GridCell {
-	cell := views.GridCell{Column: c, Value: r.Values[i], Problem: r.Problems[c.Number]}
-	if c.Insert && r.State == core.Existing {
-		cell.Column.Writable = false
-	}
+func cellModel(t *store.Table, c *views.GridColumn, r *store.Row, i int) views.GridCell {
+	cell := views.GridCell{Column: c, Value: r.Values[i], Problem: r.Problems[c.Number], Locked: c.Insert && r.State == core.Existing}
 	if r.State == core.Created && cell.Value.IsNull() && cell.Problem == "" {
 		if col, _ := t.Column(c.Number); col.MustGive() {
 			cell.Problem = views.LacksWords(c.Title)

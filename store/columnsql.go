@@ -75,16 +75,12 @@ func textExpr(c core.Column, alias string, cutAt int) string {
 	return cell + "::text"
 }
 
-// valueFromText reads what textExpr gave and says whether it was cut.
-func valueFromText(c core.Column, raw []byte, cutAt int) (core.Value, bool, error) {
-	if raw == nil {
-		return core.NullValue, false, nil
-	}
+// valueFromText reads what textExpr gave and is not null, and says whether it was cut.
+func valueFromText(c *core.Column, s string, cutAt int) (core.Value, bool, error) {
 	if c.Type.IsList() {
-		v, err := core.FromCanonical(c.Type, raw)
+		v, err := core.FromCanonical(c.Type, json.RawMessage(s))
 		return v, false, err
 	}
-	s := string(raw)
 	if cutAt > 0 && len(s) > cutAt && (c.Type.IsText() || c.Type == core.JSON) && utf8.RuneCountInString(s) > cutAt {
 		i, n := 0, 0
 		for i = range s {
@@ -108,7 +104,7 @@ func sentExpr(c core.Column, alias string) string {
 }
 
 // valueFromSent reads what sentExpr gave and is not null.
-func valueFromSent(c core.Column, sent string) (core.Value, error) {
+func valueFromSent(c *core.Column, sent string) (core.Value, error) {
 	switch {
 	case c.Type.IsList():
 		return core.FromCanonical(c.Type, json.RawMessage(sent))

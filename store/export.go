@@ -31,23 +31,17 @@ func (s *Store) EachExported(ctx context.Context, t Table, v View, columns []cor
 	}
 	defer rows.Close()
 	texts := make([]core.Value, len(columns))
-	var line []byte
+	var sent cellTexts
 	for rows.Next() {
-		raw := rows.RawValues()
-		line = line[:0]
-		for _, cell := range raw {
-			line = append(line, cell...)
-		}
-		rest := string(line) // one text a record, of which the cells are parts
-		for i, cell := range raw {
-			if cell == nil {
-				texts[i] = core.NullValue
+		sent.take(rows.RawValues())
+		for i := range texts {
+			text, null := sent.next()
+			if texts[i] = core.NullValue; null {
 				continue
 			}
-			if texts[i], err = valueFromSent(columns[i], rest[:len(cell)]); err != nil {
+			if texts[i], err = valueFromSent(&columns[i], text); err != nil {
 				return fmt.Errorf("cell of column %d: %w", columns[i].Number, err)
 			}
-			rest = rest[len(cell):]
 		}
 		if err := each(texts); err != nil {
 			return err

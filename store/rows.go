@@ -107,7 +107,8 @@ func scanRows(ctx context.Context, q querier, cols []core.Column, cutAt int, dre
 		return nil, fmt.Errorf("rows: %w", err)
 	}
 	defer rows.Close()
-	var out []Row
+	out := make([]Row, 0, 32)
+	var sent cellTexts
 	var remote *string
 	var base, conflict, suggestions []byte
 	const own = 5
@@ -124,7 +125,8 @@ func scanRows(ctx context.Context, q querier, cols []core.Column, cutAt int, dre
 		if remote != nil {
 			r.RemoteID = *remote
 		}
-		if err := r.fill(cols, rows.RawValues()[own:own+len(cols)], cutAt, base, conflict); err != nil {
+		sent.take(rows.RawValues()[own : own+len(cols)])
+		if err := r.fill(cols, &sent, cutAt, base, conflict); err != nil {
 			return nil, err
 		}
 		if dressed && suggestions != nil {
@@ -156,16 +158,41 @@ func (r *Row) dress(raw []byte) error {
 	return nil
 }
 
-func (r *Row) fill(cols []core.Column, cells [][]byte, cutAt int, base, conflict []byte) error {
-	r.Values, r.Cut = make([]core.Value, len(cols)), make([]bool, len(cols))
-	for i, c := range cols {
-		v, cut, err := valueFromText(c, cells[i], cutAt)
-		if err != nil {
-			return fmt.Errorf("cell %d of %d: %w", c.Number, r.ID, err)
-		}
-		r.Values[i], r.Cut[i] = v, cut
+// cellTexts hands out the texts of a record's cells, which are parts of one text: a window has hundreds of cells, an export millions.
+type cellTexts struct {
+	raw  [][]byte
+	line []byte
+	rest string
+}
+
+// take begins with the cells of a record. They are copied.
+func (t *cellTexts) take(raw [][]byte) {
+	t.raw, t.line = raw, t.line[:0]
+	for _, cell := range raw {
+		t.line = append(t.line, cell...)
 	}
-	var err error
+	t.rest = string(t.line)
+}
+
+// next gives the next cell; it must be asked for before the rows go on.
+func (t *cellTexts) next() (text string, null bool) {
+	cell := t.raw[0]
+	t.raw = t.raw[1:]
+	text, t.rest = t.rest[:len(cell)], t.rest[len(cell):]
+	return text, cell == nil
+}
+
+func (r *Row) fill(cols []core.Column, sent *cellTexts, cutAt int, base, conflict []byte) (err error) {
+	r.Values, r.Cut = make([]core.Value, len(cols)), make([]bool, len(cols))
+	for i := range cols {
+		text, null := sent.next()
+		if null {
+			continue
+		}
+		if r.Values[i], r.Cut[i], err = valueFromText(&cols[i], text, cutAt); err != nil {
+			return fmt.Errorf("cell %d of %d: %w", cols[i].Number, r.ID, err)
+		}
+	}
 	if r.Base, err = byColumn(cols, base); err != nil {
 		return err
 	}

@@ -32,7 +32,7 @@ func (c *GridCell) appendClasses(to []byte) []byte {
 		on   bool
 	}{
 		{" is-edited", c.Edited}, {" is-suggested", len(c.Suggestions) > 0}, {" is-conflict", c.Conflict},
-		{" is-invalid", c.Problem != ""}, {" is-readonly", !c.Column.Writable},
+		{" is-invalid", c.Problem != ""}, {" is-readonly", !c.Writable()},
 		{" is-null", null}, {" is-blank", !null && c.Value.List == nil && c.Value.Text == ""},
 		{" is-lines", c.Value.List == nil && strings.Contains(strings.TrimRight(c.Value.Text, "\n"), "\n")},
 		{" is-on", c.Column.Type == core.Checkbox && c.Value.Text == "true"},

@@ -14,8 +14,8 @@ import (
 
 var updateCells = flag.Bool("update-cells", false, "write the golden files of cells anew")
 
-func column(n int, t core.ColumnType) GridColumn {
-	return GridColumn{Number: n, Slug: "c", Title: "Column", Type: t, Writable: true}
+func column(n int, t core.ColumnType) *GridColumn {
+	return &GridColumn{Number: n, Slug: "c", Title: "Column", Type: t, Writable: true}
 }
 
 func suggested(before, after core.Value) []GridSuggestion {
@@ -38,7 +38,7 @@ func cells() map[string]GridCell {
 		"number":                {Column: column(4, core.Number), Value: text("29.00"), Edited: true, Base: text("27.00")},
 		"number-grouped":        {Column: column(4, core.Number), Value: text("-514102.50"), Edited: true, Base: text("32086")},
 		"number-year":           {Column: column(4, core.Number), Value: text("1987")},
-		"number-key":            {Column: GridColumn{Number: 4, Type: core.Number, Key: true}, Value: text("514102")},
+		"number-key":            {Column: &GridColumn{Number: 4, Type: core.Number, Key: true}, Value: text("514102")},
 		"several-lines":         {Column: column(3, core.LongText), Value: text("one\ntwo\n")},
 		"zero":                  {Column: column(4, core.Number), Value: text("0")},
 		"checkbox-on":           {Column: column(5, core.Checkbox), Value: text("true")},
@@ -46,11 +46,11 @@ func cells() map[string]GridCell {
 		"cut":                   {Column: column(3, core.LongText), Value: text("long"), Cut: true},
 		"instant":               {Column: column(3, core.DateTime), Value: text("2026-01-02T03:04:05+00:00")},
 		"local-time":            {Column: column(3, core.LocalTime), Value: text("2026-01-02T03:04:00"), Edited: true, Base: text("2026-01-02T03:04:05")},
-		"blocks":                {Column: GridColumn{Number: 3, Type: core.LongText, Writable: true, Format: core.FormatBlocks}, Value: text("<!-- wp:x {\"a\":1} -->\n<p>one</p>\n<!-- /wp:x -->\n\n<p>two</p> <!-- not ended")},
+		"blocks":                {Column: &GridColumn{Number: 3, Type: core.LongText, Writable: true, Format: core.FormatBlocks}, Value: text("<!-- wp:x {\"a\":1} -->\n<p>one</p>\n<!-- /wp:x -->\n\n<p>two</p> <!-- not ended")},
 		"reference-picture":     {Column: column(3, core.Reference), Value: text("7"), Names: map[string]RecordName{"7": {Title: "Red", Picture: `https://a.example/"x".png`}}},
 		"reference-unsafe":      {Column: column(3, core.References), Value: core.ListValue([]string{"7", "8"}), Names: map[string]RecordName{"7": {Title: "<b>", Picture: "http://a.example/x.png"}, "8": {Picture: "javascript:alert(1)"}}},
 		"conflict":              {Column: column(3, core.Text), Value: text("mine"), Edited: true, Base: text("old"), Conflict: true, Theirs: text("theirs")},
-		"readonly":              {Column: GridColumn{Number: 3, Type: core.Text}, Value: text("x")},
+		"readonly":              {Column: &GridColumn{Number: 3, Type: core.Text}, Value: text("x")},
 		"suggested-words":       {Column: column(3, core.Text), Value: text("Red ketle"), Suggestions: suggested(text("Red ketle"), text("Red kettle"))},
 		"suggested-instant":     {Column: column(3, core.DateTime), Value: text("2026-01-02T03:04:05+00:00"), Suggestions: suggested(text("2026-01-02T03:04:05+00:00"), text("2026-07-02T03:04:00+00:00"))},
 		"suggested-empty-text":  {Column: column(3, core.Text), Value: text("x"), Suggestions: suggested(text("x"), text(""))},

@@ -96,7 +96,8 @@ type RecordName struct {
 
 // GridCell is one cell of a window.
 type GridCell struct {
-	Column      GridColumn
+	Column      *GridColumn
+	Locked      bool // although its column is writable
 	Value       core.Value
 	Names       map[string]RecordName // references: of the records that they hold
 	Cut         bool                  // the value is longer than shown
@@ -107,6 +108,9 @@ type GridCell struct {
 	Suggestions []GridSuggestion
 	Problem     string
 }
+
+// Writable says whether a person may edit the cell.
+func (c *GridCell) Writable() bool { return c.Column.Writable && !c.Locked }
 
 // GridRow is one record of a window, or the gap that a deleted one left in the order.
 type GridRow struct {

@@ -652,7 +652,7 @@ func recordField(p RecordPanel, f RecordField) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		if p.CanEdit && f.Cell.Column.Writable && p.Row.State != core.Deleted {
+		if p.CanEdit && f.Cell.Writable() && p.Row.State != core.Deleted {
 			templ_7745c5c3_Err = fieldEditor(p, f).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
@@ -708,7 +708,7 @@ func recordField(p RecordPanel, f RecordField) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			if !f.Cell.Column.Writable && f.Cell.Column.WhyNot != "" {
+			if !f.Cell.Writable() && f.Cell.Column.WhyNot != "" {
 				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 67, "<p class=\"text-small text-ink-2\">")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
