@@ -17,9 +17,9 @@ type twin struct {
 	edits map[string]json.RawMessage // of the one that came, by column number
 }
 
-// mergeTwins takes published items over where some have a twin: the one that came leaves the table, its remote id goes to the
+// mergeTwins takes published items of a plan ("" is any) over where some have a twin: the one that came leaves the table, its remote id goes to the
 // record that was created, and what people edited in it is edited there. All that is one transaction.
-func (s *Store) mergeTwins(ctx context.Context, by core.Actor, t Table, plan string) error {
+func (s *Store) mergeTwins(ctx context.Context, by core.Actor, t Table, plan string, items []int64) error {
 	var res BatchResult
 	err := s.tx(atPoint(ctx, "publish.twins"), by, func(tx pgx.Tx) error {
 		var twins []twin
@@ -28,12 +28,12 @@ func (s *Store) mergeTwins(ctx context.Context, by core.Actor, t Table, plan str
 			do func(b *batchTxn) error
 		}{
 			{newBatch{Kind: "refresh", Label: "Records found again"}, func(b *batchTxn) (err error) {
-				if twins, err = s.twins(ctx, b.tx, b.t, plan); err != nil {
+				if twins, err = s.twins(ctx, b.tx, b.t, items); err != nil {
 					return err
 				}
 				return b.dropTwins(ctx, twins)
 			}},
-			{takingOver(plan), func(b *batchTxn) error { return b.mergePublished(ctx, plan) }},
+			{takingOver(plan), func(b *batchTxn) error { return b.mergePublished(ctx, items) }},
 			{newBatch{Kind: "edit", Label: "Edits of records found again"}, func(b *batchTxn) error { return b.editOwn(ctx, twins) }},
 		}
 		for _, step := range steps {
@@ -50,11 +50,11 @@ func (s *Store) mergeTwins(ctx context.Context, by core.Actor, t Table, plan str
 	return err
 }
 
-func (s *Store) twins(ctx context.Context, q querier, t Table, plan string) ([]twin, error) {
+func (s *Store) twins(ctx context.Context, q querier, t Table, items []int64) ([]twin, error) {
 	rows, err := q.Query(ctx, `select i.record, r._id, coalesce((select jsonb_object_agg(e.key, x.now) from jsonb_each(r._base) e
 			cross join lateral (select `+cellOf(t.Columns, "r", "e.key::int")+` as now) x where r._state = 0), '{}')
 		from `+companion(t, "_publish_items")+` i join `+dataTable(t)+` r on r._remote_id = i.remote_id and r._id <> i.record
-		where `+unmergedOf("$1", "$2")+` and i.op = 'create' order by 1`, dynamic, plan, t.ID)
+		where `+unmergedOf("$1", "$2")+` and i.op = 'create' order by 1`, dynamic, items, t.ID)
 	if err != nil {
 		return nil, mapError(fmt.Errorf("twins: %w", err))
 	}

@@ -11,38 +11,42 @@ import (
 	"scratchpaper/internal/core"
 )
 
-// unmergedOf is a condition on i: a published item of a plan ("" is any) and a table whose outcome is not in its row yet.
-func unmergedOf(plan, table string) string {
-	return "(" + plan + " = '' or i.plan = " + plan + ") and i.table_id = " + table + " and i.state = 'published' and not i.merged"
+// unmergedOf is a condition on i: it is among some items of a table, published, and its outcome is not in its row yet. Which items is said
+// by their ids, since outcomes are written down without the table's lock: each statement of a transaction sees more of them.
+func unmergedOf(items, table string) string {
+	return "i.id = any(" + items + "::bigint[]) and i.table_id = " + table + " and i.state = 'published' and not i.merged"
 }
+
+// unmergedConflict is the same of items in conflict, $1 and $2.
+const unmergedConflict = "i.id = any($1::bigint[]) and i.table_id = $2 and i.state = 'conflict' and not i.merged"
 
 // MergeOutcomes takes the outcomes of a plan's items ("" is any plan) over into the rows: repeatable, under the table's lock.
 // What the service stored of published ones becomes the base, and the value where nobody edited it meanwhile; a later edit
 // stays an edit. What was read of those in conflict is merged as a refresh would.
 func (s *Store) MergeOutcomes(ctx context.Context, by core.Actor, t Table, plan string) error {
 	ctx = beside(ctx)
-	var published, conflicts int
-	err := s.pool.QueryRow(ctx, `select count(*) filter (where state = 'published'), count(*) filter (where state = 'conflict') from `+companion(t, "_publish_items")+`
+	var published, conflicts []int64
+	err := s.pool.QueryRow(ctx, `select array_agg(id order by id) filter (where state = 'published'), array_agg(id order by id) filter (where state = 'conflict') from `+companion(t, "_publish_items")+`
 		where ($1 = '' or plan = $1) and table_id = $2 and state in ('published', 'conflict') and not merged`, dynamic, plan, t.ID).Scan(&published, &conflicts)
 	if err != nil {
 		return mapError(fmt.Errorf("unmerged items: %w", err))
 	}
-	if conflicts > 0 {
-		if err := s.mergeConflicts(ctx, by, t, plan); err != nil {
+	if len(conflicts) > 0 {
+		if err := s.mergeConflicts(ctx, by, t, conflicts); err != nil {
 			return err
 		}
 	}
-	if published == 0 {
+	if len(published) == 0 {
 		return nil
 	}
-	twins, err := s.twins(ctx, s.pool, t, plan)
+	twins, err := s.twins(ctx, s.pool, t, published)
 	if err != nil {
 		return err
 	}
 	if len(twins) > 0 {
-		return s.mergeTwins(ctx, by, t, plan)
+		return s.mergeTwins(ctx, by, t, plan, published)
 	}
-	_, err = s.inBatch(ctx, by, t.Ref(), takingOver(plan), func(b *batchTxn) error { return b.mergePublished(ctx, plan) })
+	_, err = s.inBatch(ctx, by, t.Ref(), takingOver(plan), func(b *batchTxn) error { return b.mergePublished(ctx, published) })
 	return err
 }
 
@@ -51,13 +55,13 @@ func takingOver(plan string) newBatch {
 	return newBatch{Kind: "publish", Label: "Publish", Plan: plan}
 }
 
-func (b *batchTxn) mergePublished(ctx context.Context, plan string) error {
-	for _, merge := range []func(context.Context, string) error{b.mergeRecords, b.mergeCells, b.endFights, b.mergeReferences, b.mergeDeletes} {
-		if err := merge(ctx, plan); err != nil {
+func (b *batchTxn) mergePublished(ctx context.Context, items []int64) error {
+	for _, merge := range []func(context.Context, []int64) error{b.mergeRecords, b.mergeCells, b.endFights, b.mergeReferences, b.mergeDeletes} {
+		if err := merge(ctx, items); err != nil {
 			return err
 		}
 	}
-	tag, err := b.tx.Exec(ctx, `update `+companion(b.t, "_publish_items")+` i set merged = true where `+unmergedOf("$1", "$2"), dynamic, plan, b.t.ID)
+	tag, err := b.tx.Exec(ctx, `update `+companion(b.t, "_publish_items")+` i set merged = true where `+unmergedOf("$1", "$2"), dynamic, items, b.t.ID)
 	if err != nil {
 		return fmt.Errorf("note what was taken over: %w", err)
 	}
@@ -66,25 +70,24 @@ func (b *batchTxn) mergePublished(ctx context.Context, plan string) error {
 }
 
 // mergeConflicts takes over what was read of records that the service had changed under their edits, so that a person decides.
-func (s *Store) mergeConflicts(ctx context.Context, by core.Actor, t Table, plan string) error {
+func (s *Store) mergeConflicts(ctx context.Context, by core.Actor, t Table, items []int64) error {
 	_, err := s.inBatch(ctx, by, t.Ref(), newBatch{Kind: "refresh", Label: "Conflicts found"}, func(b *batchTxn) error {
 		var c MergeCounts
-		if err := b.mergeGone(ctx, plan, &c); err != nil {
+		if err := b.mergeGone(ctx, items, &c); err != nil {
 			return err
 		}
-		if err := b.mergeRead(ctx, plan, &c); err != nil {
+		if err := b.mergeRead(ctx, items, &c); err != nil {
 			return err
 		}
-		_, err := b.tx.Exec(ctx, `update `+companion(b.t, "_publish_items")+` set merged = true
-			where ($1 = '' or plan = $1) and table_id = $2 and state = 'conflict' and not merged`, dynamic, plan, b.t.ID)
+		_, err := b.tx.Exec(ctx, `update `+companion(b.t, "_publish_items")+` i set merged = true where `+unmergedConflict, dynamic, items, b.t.ID)
 		return err
 	})
 	return err
 }
 
-func (b *batchTxn) mergeGone(ctx context.Context, plan string, c *MergeCounts) error {
-	rows, err := b.tx.Query(ctx, `select i.remote_id from `+companion(b.t, "_publish_items")+` i where ($1 = '' or i.plan = $1) and i.table_id = $2
-		and i.state = 'conflict' and not i.merged and i.reason = $3 and i.remote_id is not null`, dynamic, plan, b.t.ID, DeletedThere)
+func (b *batchTxn) mergeGone(ctx context.Context, items []int64, c *MergeCounts) error {
+	rows, err := b.tx.Query(ctx, `select i.remote_id from `+companion(b.t, "_publish_items")+` i where `+unmergedConflict+`
+			and i.reason = $3 and i.remote_id is not null`, dynamic, items, b.t.ID, DeletedThere)
 	if err != nil {
 		return fmt.Errorf("gone records: %w", err)
 	}
@@ -100,10 +103,10 @@ func (b *batchTxn) mergeGone(ctx context.Context, plan string, c *MergeCounts) e
 
 // mergeRead merges the records of items in conflict from their receipts. What an earlier look saw of one that is gone by now is
 // nothing to merge.
-func (b *batchTxn) mergeRead(ctx context.Context, plan string, c *MergeCounts) error {
+func (b *batchTxn) mergeRead(ctx context.Context, items []int64, c *MergeCounts) error {
 	from := ` from ` + companion(b.t, "_publish_items") + ` i join ` + companion(b.t, "_receipts") + ` rc on rc.item = i.id
-		where ($1 = '' or i.plan = $1) and i.table_id = $2 and i.state = 'conflict' and not i.merged and i.reason <> $3 and rc.before is not null`
-	cols, err := b.columnsRead(ctx, plan, from)
+		where ` + unmergedConflict + ` and i.reason <> $3 and rc.before is not null`
+	cols, err := b.columnsRead(ctx, items, from)
 	if err != nil || len(cols) == 0 {
 		return err
 	}
@@ -114,7 +117,7 @@ func (b *batchTxn) mergeRead(ctx context.Context, plan string, c *MergeCounts) e
 	for _, col := range cols {
 		names, values = append(names, ident(col.Physical)), append(values, stagedFrom(col, "rc.before -> '"+strconv.Itoa(col.Number)+"'"))
 	}
-	_, err = b.tx.Exec(ctx, "insert into page ("+strings.Join(names, ", ")+") select "+strings.Join(values, ", ")+from, dynamic, plan, b.t.ID, DeletedThere)
+	_, err = b.tx.Exec(ctx, "insert into page ("+strings.Join(names, ", ")+") select "+strings.Join(values, ", ")+from, dynamic, items, b.t.ID, DeletedThere)
 	if err != nil {
 		return fmt.Errorf("stage what was read: %w", err)
 	}
@@ -122,9 +125,9 @@ func (b *batchTxn) mergeRead(ctx context.Context, plan string, c *MergeCounts) e
 }
 
 // columnsRead gives the columns that all of the receipts have.
-func (b *batchTxn) columnsRead(ctx context.Context, plan, from string) ([]core.Column, error) {
+func (b *batchTxn) columnsRead(ctx context.Context, items []int64, from string) ([]core.Column, error) {
 	rows, err := b.tx.Query(ctx, `select key::int from (select rc.before`+from+`) x cross join lateral jsonb_object_keys(before) key
-		group by key having count(*) = (select count(*) from (select 1`+from+`) y)`, dynamic, plan, b.t.ID, DeletedThere)
+		group by key having count(*) = (select count(*) from (select 1`+from+`) y)`, dynamic, items, b.t.ID, DeletedThere)
 	if err != nil {
 		return nil, fmt.Errorf("columns read: %w", err)
 	}
@@ -143,7 +146,7 @@ func stagedFrom(c core.Column, j string) string {
 	return "(" + j + ") #>> '{}'"
 }
 
-// unmerged gives the from-item of a plan's published items of the table with their receipts and rows; args $2 and $3.
+// unmerged gives the from-item of published items of the table with their receipts and rows; args $2 and $3.
 func (b *batchTxn) unmerged(ops string) string {
 	return companion(b.t, "_publish_items") + ` i join ` + companion(b.t, "_receipts") + ` rc on rc.item = i.id join ` + dataTable(b.t) + ` r on r._id = i.record
 		where ` + unmergedOf("$2", "$3") + ` and i.op in (` + ops + `)`
@@ -151,7 +154,7 @@ func (b *batchTxn) unmerged(ops string) string {
 
 // mergeRecords gives created records their remote ids, and all their new versions. One that was deleted here meanwhile
 // stays deleted, and has something to delete now.
-func (b *batchTxn) mergeRecords(ctx context.Context, plan string) error {
+func (b *batchTxn) mergeRecords(ctx context.Context, items []int64) error {
 	var created, deleted int64
 	err := b.tx.QueryRow(ctx, `with done as (
 			update `+dataTable(b.t)+` u set _remote_id = coalesce(x.remote_id, u._remote_id), _remote_version = coalesce(x.version, u._remote_version),
@@ -159,7 +162,7 @@ func (b *batchTxn) mergeRecords(ctx context.Context, plan string) error {
 			from (select i.record, i.op, i.remote_id, rc.version, r._state as state from `+b.unmerged("'create', 'update'")+`) x
 			where u._id = x.record and $1::bigint > 0 returning x.op, x.state)
 		select count(*) filter (where op = 'create' and state = 1), count(*) filter (where op = 'create' and state = 2) from done`,
-		dynamic, b.id, plan, b.t.ID).Scan(&created, &deleted)
+		dynamic, b.id, items, b.t.ID).Scan(&created, &deleted)
 	if err != nil {
 		return fmt.Errorf("merge records: %w", err)
 	}
@@ -168,7 +171,7 @@ func (b *batchTxn) mergeRecords(ctx context.Context, plan string) error {
 	return nil
 }
 
-func (b *batchTxn) mergeCells(ctx context.Context, plan string) error {
+func (b *batchTxn) mergeCells(ctx context.Context, items []int64) error {
 	cols := b.t.Columns
 	tag, err := b.tx.Exec(ctx, `
 		insert into `+companion(b.t, "_changes")+` (batch, row, col, before, after, base_before, base_after, conflict_before, conflict_after)
@@ -179,7 +182,7 @@ func (b *batchTxn) mergeCells(ctx context.Context, plan string) error {
 				cross join lateral (select st.key::int as col) e
 				cross join lateral (select `+cellOf(cols, "r", "e.col")+` as now, r._base -> st.key as base, r._conflict -> st.key as conflict) x
 				where`, 1)+` and x.now is not null and (i.op = 'create' or i.fields ? st.key or x.base is null)) y
-		where y.after <> y.now or y.base is distinct from nullif(y.stored, y.after) or y.conflict is not null`, dynamic, b.id, plan, b.t.ID)
+		where y.after <> y.now or y.base is distinct from nullif(y.stored, y.after) or y.conflict is not null`, dynamic, b.id, items, b.t.ID)
 	if err != nil {
 		return fmt.Errorf("merge cells: %w", err)
 	}
@@ -193,10 +196,10 @@ func (b *batchTxn) mergeCells(ctx context.Context, plan string) error {
 }
 
 // endFights ends the conflict of deleted records whose fields the publish has overwritten: nothing of the service's is left.
-func (b *batchTxn) endFights(ctx context.Context, plan string) error {
+func (b *batchTxn) endFights(ctx context.Context, items []int64) error {
 	tag, err := b.tx.Exec(ctx, `update `+dataTable(b.t)+` r set _conflict = null from `+companion(b.t, "_publish_items")+` i
 		where `+unmergedOf("$1", "$2")+` and i.op = 'update' and i.record = r._id and r._state = 2
-			and r._conflict -> '_record' ->> 'kind' = 'changed_there' and r._conflict - '_record' = '{}'`, dynamic, plan, b.t.ID)
+			and r._conflict -> '_record' ->> 'kind' = 'changed_there' and r._conflict - '_record' = '{}'`, dynamic, items, b.t.ID)
 	if err != nil {
 		return fmt.Errorf("end conflicts: %w", err)
 	}
@@ -205,10 +208,10 @@ func (b *batchTxn) endFights(ctx context.Context, plan string) error {
 }
 
 // mergeReferences writes the new remote ids into the cells of the snapshot that referred to records by "~" and their id.
-func (b *batchTxn) mergeReferences(ctx context.Context, plan string) error {
+func (b *batchTxn) mergeReferences(ctx context.Context, items []int64) error {
 	created := companion(b.t, "_publish_items") + ` i on i.record = f.target and ` + unmergedOf("$1", "$2") + ` and i.op = 'create'`
 	rows, err := b.tx.Query(ctx, `select distinct c.table_id, f.col from `+companion(b.t, "_refs")+` f join `+created+`
-		join columns c on c.org_id = $3 and c.snapshot_id = $4 and c.number = f.col order by 1, 2`, dynamic, plan, b.t.ID, b.t.Org, b.t.Snapshot)
+		join columns c on c.org_id = $3 and c.snapshot_id = $4 and c.number = f.col order by 1, 2`, dynamic, items, b.t.ID, b.t.Org, b.t.Snapshot)
 	if err != nil {
 		return fmt.Errorf("references: %w", err)
 	}
@@ -224,7 +227,7 @@ func (b *batchTxn) mergeReferences(ctx context.Context, plan string) error {
 		return fmt.Errorf("references: %w", err)
 	}
 	for _, c := range cells {
-		if err := b.rewriteReferences(ctx, plan, c.table, c.column); err != nil {
+		if err := b.rewriteReferences(ctx, items, c.table, c.column); err != nil {
 			return err
 		}
 	}
@@ -232,11 +235,11 @@ func (b *batchTxn) mergeReferences(ctx context.Context, plan string) error {
 		return nil
 	}
 	_, err = b.tx.Exec(ctx, `delete from `+companion(b.t, "_refs")+` f using `+companion(b.t, "_publish_items")+` i
-		where i.record = f.target and `+unmergedOf("$1", "$2")+` and i.op = 'create'`, dynamic, plan, b.t.ID)
+		where i.record = f.target and `+unmergedOf("$1", "$2")+` and i.op = 'create'`, dynamic, items, b.t.ID)
 	return err
 }
 
-func (b *batchTxn) rewriteReferences(ctx context.Context, plan, table string, column int) error {
+func (b *batchTxn) rewriteReferences(ctx context.Context, items []int64, table string, column int) error {
 	t := b.t
 	if table != t.ID {
 		var err error
@@ -259,7 +262,7 @@ func (b *batchTxn) rewriteReferences(ctx context.Context, plan, table string, co
 	}
 	_, err := b.tx.Exec(ctx, `update `+dataTable(t)+` r set `+ident(c.Physical)+` = `+value+`
 		where r._id in (select f.row from `+companion(t, "_refs")+` f join `+companion(t, "_publish_items")+` i on i.record = f.target
-			where f.col = $3 and `+unmergedOf("$1", "$2")+` and i.op = 'create')`, dynamic, plan, b.t.ID, column)
+			where f.col = $3 and `+unmergedOf("$1", "$2")+` and i.op = 'create')`, dynamic, items, b.t.ID, column)
 	if err != nil {
 		return fmt.Errorf("rewrite references: %w", err)
 	}
@@ -271,9 +274,9 @@ func (b *batchTxn) rewriteReferences(ctx context.Context, plan, table string, co
 
 // mergeDeletes takes deleted records out of the table; their values stay in the history, and their creates are ended. One
 // that was brought back here meanwhile is to be created anew.
-func (b *batchTxn) mergeDeletes(ctx context.Context, plan string) error {
+func (b *batchTxn) mergeDeletes(ctx context.Context, items []int64) error {
 	rows, err := b.tx.Query(ctx, `select r._id, r._state = 2 from `+dataTable(b.t)+` r join `+companion(b.t, "_publish_items")+` i on i.record = r._id
-		where `+unmergedOf("$1", "$2")+` and i.op = 'delete'`, dynamic, plan, b.t.ID)
+		where `+unmergedOf("$1", "$2")+` and i.op = 'delete'`, dynamic, items, b.t.ID)
 	if err != nil {
 		return fmt.Errorf("published deletes: %w", err)
 	}
