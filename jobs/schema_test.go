@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/url"
 	"slices"
@@ -303,6 +304,38 @@ func TestAChangeOfTypeLosesNoEdit(t *testing.T) {
 	b.says(`select price::text from goods where id = 1`, "12.50")
 	b.says(`select price::text from goods where id = 2`, "2.00")
 	b.same("changes afterwards", b.found(), nil)
+}
+
+// A record that is not published yet has no edits, only values: what does not fit of them is kept and told of as well.
+func TestAChangeOfTypeLosesNothingOfANewRecord(t *testing.T) {
+	t.Parallel()
+	b := mustBureau(t)
+	id, name, price := b.column("id").Number, b.column("name").Number, b.column("price").Number
+	ch := store.Changes{}
+	for i, text := range []string{"12.5", "on request"} {
+		ch.Creates = append(ch.Creates, store.NewRecord{Values: map[int]core.Value{
+			id: core.TextValue(fmt.Sprint(100 + i)), name: core.TextValue("new"), price: core.TextValue(text)}})
+	}
+	made, err := b.ApplyChanges(t.Context(), b.by, b.goods, ch, store.ChangeOptions{})
+	if err != nil || len(made.Created) != 2 {
+		t.Fatalf("%+v %v", made, err)
+	}
+	b.alter(`alter table goods alter column price type numeric(10, 2) using price::numeric`)
+	b.found()
+	if res := b.apply(); len(res.Kept) != 1 || res.Kept[0].Edits != 1 {
+		t.Errorf("kept: %+v", res.Kept)
+	}
+	rows, err := b.Rows(t.Context(), b.by, b.goods, made.Created, store.RowOptions{})
+	if err != nil || len(rows) != 2 {
+		t.Fatal(rows, err)
+	}
+	for i, want := range []map[string]string{{"price": "12.5", "price_before": "12.5"}, {"price": "", "price_before": "on request"}} {
+		for slug, text := range want {
+			if got := b.text(b.goods, rows[i], slug); got != text {
+				t.Errorf("%s of the new record %d is %q, want %q", slug, i, got, text)
+			}
+		}
+	}
 }
 
 func TestATypeThatHoldsEverythingKeepsEverything(t *testing.T) {

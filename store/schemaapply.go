@@ -23,7 +23,7 @@ type SchemaResult struct {
 type KeptColumn struct {
 	Title string // of the column that keeps them
 	Of    string // title of the column
-	Edits int64  // edits that do not fit the new type: they are in the kept column only
+	Edits int64  // edits, and values of new records, that do not fit the new type: they are in the kept column only
 }
 
 // ApplySchema takes over what NoteSchema found, all but the added fields that are left out, in one transaction, with the job that reads
@@ -243,7 +243,7 @@ func (b *batchTxn) keepOld(ctx context.Context, c core.Column, f NewColumn, numb
 	return title, nil
 }
 
-// castCells fills the new physical column. It gives how many edits did not fit.
+// castCells fills the new physical column. It gives how many edits, and values of new records, did not fit.
 func (b *batchTxn) castCells(ctx context.Context, c, next core.Column) (unfit int64, err error) {
 	key := "'" + strconv.Itoa(c.Number) + "'"
 	now := canonicalExpr(c, "r")
@@ -258,9 +258,9 @@ func (b *batchTxn) castCells(ctx context.Context, c, next core.Column) (unfit in
 	conflict := "(select " + canon("y") + " from (select e.conflict as " + ident(next.Physical) + ") y)"
 	stays := `e.edited and e.fits and ` + canon("e") + ` <> ` + base
 	var clean, settled int64
-	err = b.tx.QueryRow(ctx, `select count(*) filter (where e.edited and not e.fits and e._state = 0), count(*) filter (where e.edited and e._state = 0 and not (`+stays+`)),
+	err = b.tx.QueryRow(ctx, `select count(*) filter (where not e.fits and (e.edited and e._state = 0 or e._state = 1)), count(*) filter (where e.edited and e._state = 0 and not (`+stays+`)),
 			count(*) filter (where e.fought and e.conflict is null and r._conflict - `+key+` = '{}')
-		from `+dataTable(b.t)+` r join `+from+` on e._id = r._id where e.edited or e.fought`, dynamic).Scan(&unfit, &clean, &settled)
+		from `+dataTable(b.t)+` r join `+from+` on e._id = r._id where e.edited or e.fought or e._state = 1`, dynamic).Scan(&unfit, &clean, &settled)
 	if err != nil {
 		return 0, fmt.Errorf("edits that fit: %w", err)
 	}
