@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"time"
@@ -230,7 +231,9 @@ func (s *Server) postConnectionTest(c echo.Context) error {
 }
 
 func (s *Server) listRemoteTables(c echo.Context) error {
-	tables, err := s.remoteTables(ctxOf(c), actor(c), c.Param("connection"))
+	tables, err := s.remoteTables(ctxOf(c), actor(c), c.Param("connection"), func(ctx context.Context, session connectors.Session, tables []connectors.Table) {
+		countTables(ctx, session, tables, countWait)
+	})
 	if err != nil {
 		return err
 	}

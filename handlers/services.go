@@ -101,8 +101,8 @@ func serviceError(err error) error {
 	return core.Wrap(err, core.Unavailable, "%s", words) // as often the connector's words as the service's
 }
 
-// remoteTables lists a connection's tables and notes how that went.
-func (s *Server) remoteTables(ctx context.Context, by core.Actor, id string) ([]connectors.Table, error) {
+// remoteTables lists a connection's tables, notes how that went, and lets then, if it is not nil, do more with them in the same session.
+func (s *Server) remoteTables(ctx context.Context, by core.Actor, id string, then func(context.Context, connectors.Session, []connectors.Table)) ([]connectors.Table, error) {
 	ctx, cancel := context.WithTimeout(ctx, serviceTimeout)
 	defer cancel()
 	session, err := s.openSession(ctx, by, id)
@@ -113,6 +113,9 @@ func (s *Server) remoteTables(ctx context.Context, by core.Actor, id string) ([]
 	defer session.Close()
 	tables, err := session.Tables(ctx)
 	s.mark(ctx, by, id, err, err == nil)
+	if err == nil && then != nil {
+		then(ctx, session, tables)
+	}
 	return tables, serviceError(err)
 }
 

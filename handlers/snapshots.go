@@ -25,7 +25,10 @@ func (s *Server) newSnapshot(c echo.Context) error {
 		return err
 	}
 	status := http.StatusOK
-	tables, err := s.remoteTables(ctx, by, con.ID)
+	var uncounted map[string]string
+	tables, err := s.remoteTables(ctx, by, con.ID, func(ctx context.Context, session connectors.Session, tables []connectors.Table) {
+		uncounted = countTables(ctx, session, tables, countWait)
+	})
 	if err != nil {
 		e := ours(err)
 		if e.Code == core.Internal {
@@ -34,6 +37,9 @@ func (s *Server) newSnapshot(c echo.Context) error {
 		status, v.Error, v.Retry = statusOf(e.Code), e.Sentence, c.Request().URL.RequestURI()
 	}
 	v.Tables = withoutThere(tableChoices(tables, nil), v.There)
+	for i := range v.Tables {
+		v.Tables[i].Uncounted = uncounted[v.Tables[i].ID]
+	}
 	return s.answerNewSnapshot(c, status, v)
 }
 
@@ -154,7 +160,7 @@ func (s *Server) createSnapshot(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	tables, err := s.remoteTables(ctx, by, con.ID)
+	tables, err := s.remoteTables(ctx, by, con.ID, nil)
 	if err != nil {
 		return err
 	}

@@ -43,16 +43,18 @@ func (v NewSnapshotView) Readable() int {
 
 // TableChoice is a remote table that may be taken.
 type TableChoice struct {
-	ID       string
-	Index    int // its place in the form
-	Name     string
-	Records  int64 // -1 is unknown
-	Readable bool
-	Chosen   bool
-	There    bool     // it is in the snapshot already
-	More     bool     // with There: some of its columns are not
-	Notes    []string // why something cannot be done
-	Columns  []ColumnChoice
+	ID      string
+	Index   int // its place in the form
+	Name    string
+	Records int64 // -1 is unknown
+	// Uncounted says why the records are unknown, where they were asked for.
+	Uncounted string
+	Readable  bool
+	Chosen    bool
+	There     bool     // it is in the snapshot already
+	More      bool     // with There: some of its columns are not
+	Notes     []string // why something cannot be done
+	Columns   []ColumnChoice
 }
 
 // ChosenColumns counts the columns that are taken.
