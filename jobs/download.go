@@ -200,7 +200,7 @@ func (r *reading) readTable(i int, t store.Table) error {
 			return err
 		}
 	}
-	r.countTotal(session, remote, i)
+	r.note(func(p *store.Progress) { p.Tables[i].State = "running" })
 	for r.st.Phase == "" {
 		if err := r.Step(); err != nil {
 			return err
@@ -275,27 +275,32 @@ func (run *Run) remoteTable(session connectors.Session, t store.Table, numbers [
 	return remote, cols, nil
 }
 
-// countTotal asks for the table's size beside the reading; without an answer the total stays unknown.
-func (r *reading) countTotal(session connectors.Session, remote connectors.Table, i int) {
-	known := false
-	r.note(func(p *store.Progress) {
-		p.Tables[i].State = "running"
-		known = p.Tables[i].Total != nil
+// noteTotal notes how many records the table has: as a page says, else the service is asked once, beside the reading; without an answer
+// it stays unknown.
+func (rt *remoteReading) noteTotal(page connectors.Page) {
+	known := page.Total >= 0
+	rt.note(func(p *store.Progress) {
+		tp := &p.Tables[rt.index]
+		if known = known || tp.Total != nil; page.Total >= 0 {
+			tp.Total = &page.Total
+			sumTotals(p)
+		}
 	})
-	counter, ok := session.(connectors.Counter)
-	if !ok || known {
+	counter, ok := rt.session.(connectors.Counter)
+	if !ok || known || rt.counted || page.Last {
 		return
 	}
-	r.aside(func() {
-		ctx, cancel := r.Request()
+	rt.counted = true
+	rt.aside(func() {
+		ctx, cancel := rt.Request()
 		defer cancel()
-		n, err := counter.Count(ctx, remote)
+		n, err := counter.Count(ctx, rt.remote)
 		if err != nil {
 			return
 		}
-		r.note(func(p *store.Progress) {
-			if p.Tables[i].State == "running" {
-				p.Tables[i].Total = &n
+		rt.note(func(p *store.Progress) {
+			if p.Tables[rt.index].State == "running" {
+				p.Tables[rt.index].Total = &n
 				sumTotals(p)
 			}
 		})
@@ -324,6 +329,7 @@ type remoteReading struct {
 	cols    []core.Column
 	index   int  // of the table's numbers in the progress
 	repeats bool // a page held records that were here already
+	counted bool // the service was asked how many there are
 }
 
 // A page is as large as its merge holds the table's lock for pageHold at most: people's edits wait for no longer.
@@ -353,6 +359,7 @@ func (rt *remoteReading) nextPage() error {
 	if err != nil {
 		return err
 	}
+	rt.noteTotal(page)
 	rt.o.Fault("download.read")
 	m := store.PageMerge{Table: rt.table, Columns: rt.cols, Records: remoteRecords(page.Records, rt.cols), First: rt.filling(rt.table), Repeats: rt.repeats, Into: rt.st.Batch, Page: rt.st.Page}
 	if rt.first && !m.First {

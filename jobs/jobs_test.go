@@ -115,6 +115,12 @@ func connectionTo(t *testing.T, address string) store.NewConnection {
 // snapshotOf takes tables of the service and waits for the download.
 func (o *office) snapshotOf(t *testing.T, names ...string) store.Snapshot {
 	t.Helper()
+	return o.take(t, o.choose(t, names...))
+}
+
+// choose gives a snapshot to be taken of tables of the service, as it describes them now.
+func (o *office) choose(t *testing.T, names ...string) store.NewSnapshot {
+	t.Helper()
 	ctx := t.Context()
 	c, settings, err := o.options.Settings(ctx, o.by, o.con.ID)
 	if err != nil {
@@ -137,6 +143,13 @@ func (o *office) snapshotOf(t *testing.T, names ...string) store.Snapshot {
 		}
 		n.Tables = append(n.Tables, nt)
 	}
+	return n
+}
+
+// take takes a snapshot and waits for the download.
+func (o *office) take(t *testing.T, n store.NewSnapshot) store.Snapshot {
+	t.Helper()
+	ctx := t.Context()
 	sn, job, err := o.CreateSnapshot(ctx, o.by, n)
 	if err != nil {
 		t.Fatal(err)

@@ -28,7 +28,8 @@ type publishing struct {
 	cols    map[string]map[string]core.Column // table → field id → column
 	began   time.Time
 	sent    int64
-	counted time.Time // when the plan was loaded
+	counted time.Time  // when the plan was loaded
+	merging chan error // how the taking over of outcomes ends that goes on beside the requests; nil when none does
 }
 
 // publish sends a frozen plan: creates, then updates, then deletes. Every arrow between item states is its own committed
@@ -166,6 +167,11 @@ func (p *publishing) sendDeletes(tables []store.Table, st publishState) error {
 
 // sendTable sends what is ready of an operation, of deletes those of a level, and says whether that was anything.
 func (p *publishing) sendTable(t store.Table, op string, level int, st publishState) (sent bool, err error) {
+	defer func() {
+		if e := p.merged(); err == nil {
+			err = e
+		}
+	}()
 	for {
 		if err := p.Step(); err != nil {
 			return sent, err
@@ -185,15 +191,46 @@ func (p *publishing) sendTable(t store.Table, op string, level int, st publishSt
 			return sent, err
 		}
 		p.o.Fault("publish.outcome")
-		if err := p.o.Store.MergeOutcomes(p.ctx, p.By, t, p.plan.ID); err != nil {
+		if err := p.mergeBeside(t); err != nil {
 			return sent, err
 		}
-		p.o.Fault("publish.merged")
+		if op == "create" { // which others refer to
+			if err := p.merged(); err != nil {
+				return sent, err
+			}
+		}
 		p.sent += int64(len(items))
 		if err := p.told(); err != nil {
 			return sent, err
 		}
 	}
+}
+
+// mergeBeside takes outcomes over into the rows while the next request is on its way. One is at it at a time.
+func (p *publishing) mergeBeside(t store.Table) error {
+	if err := p.merged(); err != nil {
+		return err
+	}
+	ended, plan := make(chan error, 1), p.plan.ID
+	p.merging = ended
+	p.aside(func() {
+		err := errors.New("taking over outcomes broke off")
+		defer func() { ended <- err }()
+		if err = p.o.Store.MergeOutcomes(p.ctx, p.By, t, plan); err == nil {
+			p.o.Fault("publish.merged")
+		}
+	})
+	return nil
+}
+
+// merged waits until nothing is being taken over, and says how that went.
+func (p *publishing) merged() error {
+	if p.merging == nil {
+		return nil
+	}
+	err := <-p.merging
+	p.merging = nil
+	return err
 }
 
 // told counts anew and tells how far the publish is, as often as that can be seen.

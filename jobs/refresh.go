@@ -71,6 +71,7 @@ func (rt *remoteReading) versionsPage(vr connectors.VersionReader, br connectors
 	if err != nil {
 		return err
 	}
+	rt.noteTotal(page)
 	rt.o.Fault("refresh.versions")
 	ids, versions := make([]string, len(page.Records)), make([]string, len(page.Records))
 	for i, r := range page.Records {

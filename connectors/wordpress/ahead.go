@@ -3,89 +3,92 @@ package wordpress
 import (
 	"context"
 	"fmt"
+	"net/url"
+	"slices"
 	"time"
 
 	"scratchpaper/connectors"
 )
 
-// aheadLimit bounds the reading of a page that nobody has asked for yet.
-const aheadLimit = 2 * time.Minute
+const (
+	// aheadWindows is how many windows are asked for before they are wanted. So two requests are out at a time, and the site works while the
+	// app merges.
+	aheadWindows = 2
+	// aheadLimit bounds the reading of a window that nobody has asked for yet.
+	aheadLimit = 2 * time.Minute
+)
 
-// ahead is a page that is read while the app still works on the one before: a site takes about as long for a page as the app does.
+// ahead is a window that is read before anybody asks for it.
 type ahead struct {
-	place  string // of the reading, see placeOf
+	place  string // see placeOf
 	done   chan struct{}
 	cancel context.CancelFunc
-	page   connectors.Page
+	window window
 	err    error
 }
 
-// placeOf names a page by everything that it depends on.
-func placeOf(t *table, fields []*field, at checkpoint, limit int) string {
-	names := make([]string, len(fields))
-	for i, f := range fields {
-		names[i] = f.ID
-	}
-	return fmt.Sprint(t.ID, names, at, limit)
-}
+// placeOf names a window by all that the site is asked for.
+func placeOf(t *table, q url.Values) string { return t.ID + "?" + q.Encode() }
 
-// inOrder gives the page of a place: one that was read ahead, or read now. From the second page of a reading on it begins with the next.
-func (s *session) inOrder(ctx context.Context, t *table, fields []*field, at checkpoint, limit int) (connectors.Page, error) {
-	place := placeOf(t, fields, at, limit)
+// windowOf gives the window of a listing, which may have been read ahead: those before it are of no use any more.
+func (s *session) windowOf(ctx context.Context, t *table, q url.Values) (window, error) {
+	place := placeOf(t, q)
 	s.mu.Lock()
-	a, follows := s.ahead, s.follows == place
-	s.ahead = nil
+	at := slices.IndexFunc(s.ahead, func(a *ahead) bool { return a.place == place })
+	passed := len(s.ahead)
+	var a *ahead
+	if at >= 0 {
+		a, passed = s.ahead[at], at
+	}
+	for _, old := range s.ahead[:passed] {
+		old.cancel()
+	}
+	s.ahead = slices.Clone(s.ahead[min(len(s.ahead), passed+1):])
 	s.mu.Unlock()
-	var page connectors.Page
-	var next checkpoint
-	var err error
-	if a != nil && a.place != place {
-		a.cancel()
-		a = nil
+	if a == nil {
+		return s.list(ctx, t, q)
 	}
-	if a != nil {
-		page, err = s.awaited(ctx, a)
-	} else {
-		page, err = s.nextPage(ctx, t, fields, at, limit)
-	}
-	if err != nil || page.Last {
-		return page, err
-	}
-	if next, err = readCheckpoint(page.Checkpoint); err != nil {
-		return page, err
-	}
-	s.mu.Lock()
-	s.follows = placeOf(t, fields, next, limit)
-	s.mu.Unlock()
-	if follows {
-		s.readAhead(t, fields, next, limit)
-	}
-	return page, nil
-}
-
-// awaited waits for a page that is being read.
-func (s *session) awaited(ctx context.Context, a *ahead) (connectors.Page, error) {
 	defer a.cancel()
 	select {
 	case <-a.done:
-		return a.page, a.err
+		return a.window, a.err
 	case <-ctx.Done():
-		return connectors.Page{}, s.unreachable(ctx.Err(), true)
+		return window{}, s.unreachable(ctx.Err(), true)
 	}
 }
 
-func (s *session) readAhead(t *table, fields []*field, at checkpoint, limit int) {
-	ctx, cancel := context.WithTimeout(context.Background(), aheadLimit) // it outlives the call that begins it
-	a := &ahead{place: placeOf(t, fields, at, limit), done: make(chan struct{}), cancel: cancel}
+// readAhead begins to read the windows from a place on, of which the site counts total records, unless it has begun already.
+func (s *session) readAhead(t *table, fields []*field, next checkpoint, limit, total int) {
+	for range aheadWindows {
+		if next.Place >= total {
+			return
+		}
+		from, size := next.span(limit, next.back())
+		s.begin(t, t.windowQuery(fields, from, size))
+		next.Place = from + size
+	}
+}
+
+// begin reads a window beside what else goes on.
+func (s *session) begin(t *table, q url.Values) {
+	place := placeOf(t, q)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
-		cancel()
+	if s.closed || slices.ContainsFunc(s.ahead, func(a *ahead) bool { return a.place == place }) {
 		return
 	}
-	s.ahead = a
+	ctx, cancel := context.WithTimeout(context.Background(), aheadLimit) // it outlives the call that begins it
+	a := &ahead{place: place, done: make(chan struct{}), cancel: cancel}
+	s.ahead = append(s.ahead, a)
+	s.beside.Add(1)
 	go func() {
+		defer s.beside.Done()
 		defer close(a.done)
-		a.page, a.err = s.nextPage(ctx, t, fields, at, limit)
+		defer func() {
+			if p := recover(); p != nil { // whoever asks for the window is told
+				a.err = &connectors.Fault{Kind: connectors.Broken, Words: "The answer cannot be read.", Cause: fmt.Errorf("panic: %v", p)}
+			}
+		}()
+		a.window, a.err = s.list(ctx, t, q)
 	}()
 }

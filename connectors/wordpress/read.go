@@ -57,7 +57,7 @@ func (s *session) Read(ctx context.Context, req connectors.ReadRequest) (connect
 	if req.Limit > 0 {
 		limit = min(limit, req.Limit)
 	}
-	return s.inOrder(ctx, t, fields, at, limit)
+	return s.nextPage(ctx, t, fields, at, limit)
 }
 
 func readCheckpoint(raw json.RawMessage) (at checkpoint, err error) {
@@ -70,14 +70,24 @@ func readCheckpoint(raw json.RawMessage) (at checkpoint, err error) {
 	return at, nil
 }
 
-func (s *session) nextPage(ctx context.Context, t *table, fields []*field, at checkpoint, limit int) (connectors.Page, error) {
-	back := 1
+// back is how many places a window begins early.
+func (at checkpoint) back() int {
 	if at.Hidden {
-		back = overlap
+		return overlap
 	}
+	return 1
+}
+
+// span gives the places of a window that begins some places early.
+func (at checkpoint) span(limit, back int) (from, size int) {
+	from = max(0, at.Place-back)
+	return from, min(pageSize, limit+at.Place-from)
+}
+
+func (s *session) nextPage(ctx context.Context, t *table, fields []*field, at checkpoint, limit int) (connectors.Page, error) {
+	back := at.back()
 	for {
-		from := max(0, at.Place-back)
-		size := min(pageSize, limit+at.Place-from)
+		from, size := at.span(limit, back)
 		w, err := s.window(ctx, t, fields, from, size)
 		if err != nil {
 			return connectors.Page{}, err
@@ -100,6 +110,9 @@ func (s *session) nextPage(ctx context.Context, t *table, fields []*field, at ch
 		}
 		if from+size < at.Place { // far back, where nothing new can be: go on from there
 			next.Place, page.Last = from+size, false
+		}
+		if !page.Last {
+			s.readAhead(t, fields, next, limit, w.total)
 		}
 		page.Checkpoint, err = json.Marshal(next)
 		return page, err
@@ -150,12 +163,17 @@ func (t *table) query(fields []*field) url.Values {
 	return q
 }
 
-// window reads some places.
-func (s *session) window(ctx context.Context, t *table, fields []*field, from, size int) (window, error) {
+// windowQuery gives the arguments of a listing of some places.
+func (t *table) windowQuery(fields []*field, from, size int) url.Values {
 	q := t.query(fields)
 	q.Set("offset", strconv.Itoa(from))
 	q.Set("per_page", strconv.Itoa(size))
-	w, err := s.list(ctx, t, q)
+	return q
+}
+
+// window reads some places.
+func (s *session) window(ctx context.Context, t *table, fields []*field, from, size int) (window, error) {
+	w, err := s.windowOf(ctx, t, t.windowQuery(fields, from, size))
 	if err == nil {
 		w.hidden = len(w.objects) < min(size, max(0, w.total-from))
 	}

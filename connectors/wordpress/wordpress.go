@@ -92,8 +92,8 @@ type session struct {
 	root      *url.URL // of the REST interface, once it is found
 	about     *about
 	described map[string]described
-	ahead     *ahead // the page after the one that was read last
-	follows   string // the place after that one
+	ahead     []*ahead // the windows after the one that was read last, in order
+	beside    sync.WaitGroup
 }
 
 type described struct {
@@ -116,9 +116,10 @@ var (
 func (s *session) Close() {
 	s.mu.Lock()
 	s.closed = true
-	if s.ahead != nil {
-		s.ahead.cancel()
+	for _, a := range s.ahead {
+		a.cancel()
 	}
 	s.mu.Unlock()
+	s.beside.Wait()
 	s.transport.CloseIdleConnections()
 }

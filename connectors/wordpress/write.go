@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"scratchpaper/connectors"
@@ -19,6 +21,7 @@ type one struct {
 	id      string // "" creates
 	query   url.Values
 	body    map[string]any
+	apart   bool // it may be written while another one is: see apart
 	outcome *connectors.Outcome
 	answer  object // what the site said
 }
@@ -50,7 +53,7 @@ func (s *session) Update(ctx context.Context, table connectors.Table, updates []
 			continue
 		}
 		if o.Err = known(w.ID); o.Err == nil {
-			batch = append(batch, &one{method: http.MethodPost, id: w.ID, body: body, outcome: o})
+			batch = append(batch, &one{method: http.MethodPost, id: w.ID, body: body, apart: t.apart(w), outcome: o})
 		}
 	}
 	return outcomes, s.sendAll(ctx, t, batch)
@@ -90,17 +93,23 @@ func (s *session) sendAll(ctx context.Context, t *table, writes []*one) error {
 			together = append(together, w)
 		}
 	}
-	for part := range slices.Chunk(together, batchSize) {
-		if err := s.sendBatch(ctx, t, part); err != nil {
-			return err
-		}
-	}
-	err := s.sendSingly(ctx, t, alone)
-	var f *connectors.Fault
-	if len(together) == 0 || !errors.As(err, &f) {
+	if err := s.sendTogether(ctx, t, together); err != nil {
 		return err
 	}
-	for i, w := range alone { // the others are written
+	if len(together) == 0 {
+		return s.sendSingly(ctx, t, alone)
+	}
+	return s.sendRest(ctx, t, alone)
+}
+
+// sendRest sends one request for each record where others of the call are written already: it fails by record, never as a whole.
+func (s *session) sendRest(ctx context.Context, t *table, writes []*one) error {
+	err := s.sendSingly(ctx, t, writes)
+	var f *connectors.Fault
+	if !errors.As(err, &f) {
+		return err
+	}
+	for i, w := range writes {
 		w.outcome.Err = f
 		if i > 0 {
 			w.outcome.Err = &connectors.Fault{Kind: connectors.Unavailable, Words: f.Words, Unsent: true, Until: f.Until}
@@ -185,6 +194,83 @@ func (s *session) located(t *table, f *connectors.Fault) *connectors.Fault {
 		return s.restFault(refusal.restError, refusal.status, t)
 	}
 	return f
+}
+
+// apartFields are the texts that WordPress writes without a look at other records. Slugs, states and dates, terms and what is sticky are not
+// among them: it reads a number or a list, and writes it back changed, so that of two writes at once one may be lost.
+var apartFields = []string{"title", "content", "excerpt", "caption", "alt_text"}
+
+// apart says whether a write may be sent while another one is on its way.
+func (t *table) apart(w connectors.Write) bool {
+	for id := range w.Values {
+		if !slices.Contains(apartFields, id) && !strings.HasPrefix(id, "meta.") {
+			return false
+		}
+	}
+	return t.kind == typeKind
+}
+
+// leastApart is how many writes are worth two requests at once: each begins with starting WordPress, which takes as long as two records.
+const leastApart = 8
+
+// sendTogether sends writes in batches: in two at once where no write minds another, since a site answers a request with one of its processes.
+func (s *session) sendTogether(ctx context.Context, t *table, writes []*one) error {
+	if len(writes) < leastApart || len(writes) > batchSize || slices.ContainsFunc(writes, func(w *one) bool { return !w.apart }) {
+		for part := range slices.Chunk(writes, batchSize) {
+			if err := s.sendBatch(ctx, t, part); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	halves := [2][]*one{writes[:len(writes)/2], writes[len(writes)/2:]}
+	var errs [2]error
+	var second sync.WaitGroup
+	second.Go(func() {
+		defer func() {
+			if p := recover(); p != nil {
+				errs[1] = &connectors.Fault{Kind: connectors.Unavailable, Words: "The site's answer cannot be read.", Cause: fmt.Errorf("panic: %v", p)}
+			}
+		}()
+		errs[1] = s.sendBatch(ctx, t, halves[1])
+	})
+	errs[0] = s.sendBatch(ctx, t, halves[0])
+	second.Wait()
+	if alike(errs[0], errs[1]) {
+		return errs[0]
+	}
+	for i, half := range halves {
+		if err := s.failed(ctx, t, half, errs[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// alike says whether two requests ended in a way that is told of both as of one.
+func alike(a, b error) bool {
+	var f, g *connectors.Fault
+	if !errors.As(a, &f) || !errors.As(b, &g) {
+		return false
+	}
+	return f.Kind == g.Kind && f.Unsent == g.Unsent
+}
+
+// failed tells of each record of a batch what the batch failed of, as others of the call did not. One that was refused for what one of its
+// records holds is sent record by record, to find that one: nothing of it is written.
+func (s *session) failed(ctx context.Context, t *table, writes []*one, err error) error {
+	var f *connectors.Fault
+	if !errors.As(err, &f) {
+		return err
+	}
+	switch f.Kind {
+	case connectors.RefusedRecord, connectors.RefusedValue, connectors.ConflictFault, connectors.Broken:
+		return s.sendRest(ctx, t, writes)
+	}
+	for _, w := range writes {
+		w.outcome.Err = f
+	}
+	return nil
 }
 
 // batchAnswer is the answer to several requests in one.
