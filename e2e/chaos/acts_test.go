@@ -261,7 +261,7 @@ func (w *world) suggestSome(c *client, t remoteTable) func() []done {
 			for i, s := range cells {
 				cells[i].before = w.model.records[s.record].cells[s.col]
 			}
-			w.model.open = append(w.model.open, cells...)
+			w.model.propose(cells)
 			w.model.acts = append(w.model.acts, &act{batch: text(answer, "batch"), table: t.name, made: cells})
 		}}}
 	}

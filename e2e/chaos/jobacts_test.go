@@ -122,7 +122,7 @@ func (w *world) suggested(c *client, what string, status int, answer object, mad
 		return nil
 	}
 	return []done{{batchOf(answer), fmt.Sprint(what, " ", made), func() {
-		w.model.open = append(w.model.open, made...)
+		w.model.propose(made)
 		w.model.acts = append(w.model.acts, &act{batch: text(answer, "batch"), table: made[0].table, made: made})
 	}}}
 }

@@ -56,6 +56,7 @@ type suggestion struct {
 	col    string
 	before string
 	after  string
+	made   int // by which it is newer than others of its cell; 0 for what is no suggestion
 }
 
 // act is one acknowledged batch, as undo needs it.
@@ -75,6 +76,7 @@ type model struct {
 	records map[int64]*record
 	open    []suggestion
 	acts    []*act
+	made    int            // suggestions so far
 	stuck   map[int64]bool // records of which an undo could not take something back, since it was changed after
 }
 
@@ -85,7 +87,7 @@ func (m *model) clone() *model {
 	for id, r := range m.records {
 		x.records[id] = r.clone()
 	}
-	x.open = slices.Clone(m.open)
+	x.open, x.made = slices.Clone(m.open), m.made
 	return x
 }
 
@@ -136,8 +138,18 @@ func (m *model) edit(a *act) {
 	m.acts = append(m.acts, a)
 }
 
-// accept applies suggestions whose cell still holds what it held, and closes the others.
+// propose opens suggestions, each newer than those before it.
+func (m *model) propose(list []suggestion) {
+	for i := range list {
+		m.made++
+		list[i].made = m.made
+	}
+	m.open = append(m.open, list...)
+}
+
+// accept applies suggestions whose cell still holds what it held, of each cell the newest, and closes the others.
 func (m *model) accept(a *act, chosen []suggestion) {
+	slices.SortFunc(chosen, func(x, y suggestion) int { return y.made - x.made })
 	for _, s := range chosen {
 		if r := m.records[s.record]; r.cells[s.col] == s.before && (r.state == "existing" || r.state == "created") {
 			r.set(s.col, s.after)
