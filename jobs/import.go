@@ -213,6 +213,8 @@ func (im *importing) skip(r *csvfile.Reader) error {
 			}
 		}
 	}
+	im.o.Fault("import.skipped")
+	im.inPlace()
 	return nil
 }
 

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"scratchpaper/internal/core"
 	"scratchpaper/internal/csvfile"
@@ -142,6 +144,31 @@ func TestAnImportGoesOnExactlyWhereItsWorkerDied(t *testing.T) {
 				t.Errorf("the history has %d imports of %d records", batches, records)
 			}
 		})
+	}
+}
+
+// Reading a large file up to where the slice before ended can take longer than a slice.
+func TestAnImportGetsOnHoweverLongTheWayBackToItsPlaceTakes(t *testing.T) {
+	t.Parallel()
+	l := mustLibrary(t, nil)
+	l.options.Timings.Slice = 100 * time.Millisecond
+	var slices atomic.Int64
+	l.options.Fault = func(point string) {
+		switch point {
+		case "import.skipped":
+			slices.Add(1)
+			time.Sleep(2 * l.options.Timings.Slice) // a way that is long
+		case "import.page":
+			time.Sleep(l.options.Timings.Slice / 2)
+		}
+	}
+	l.start(t)
+	n := l.file(t, "lines.csv", "n\n"+strings.Repeat("1\n", 20*firstPage), store.ImportColumn{Title: "n", Type: core.Number})
+	sn, j := l.startImport(t, n)
+	l.ends(t, j.ID, "done")
+	wantCount(t, "records", l.table(t, sn).Counts.Records, 20*firstPage)
+	if slices.Load() < 2 {
+		t.Errorf("it took %d slices, want several", slices.Load())
 	}
 }
 

@@ -24,6 +24,7 @@ type publishState struct {
 type publishing struct {
 	*Run
 	plan    store.Plan
+	tables  []store.Table // those with items, parents first
 	remote  map[string]connectors.Table
 	cols    map[string]map[string]core.Column // table → field id → column
 	began   time.Time
@@ -47,6 +48,12 @@ func publish(run *Run) (any, error) {
 	if err := p.load(args.Plan); err != nil {
 		return nil, err
 	}
+	// A look at each table of a plan takes a while where there are many, and each slice begins with it.
+	with, err := run.o.Store.TablesOfItems(run.ctx, run.Snapshot, p.plan)
+	if err != nil {
+		return nil, err
+	}
+	p.tables = store.ParentsFirst(run.tablesOf(with))
 	// The lease is ours: whoever sent these is through, or had to stop, and could not write down what became of them.
 	if err := run.o.Store.SendingBecomesUnknown(run.ctx, run.Job, run.Snapshot, p.plan.ID); err != nil {
 		return nil, err
@@ -55,7 +62,7 @@ func publish(run *Run) (any, error) {
 	if err := p.mergeAll(); err != nil {
 		return nil, err
 	}
-	err := p.sendAll(st)
+	err = p.sendAll(st)
 	if err == nil {
 		err = p.settleUnknown()
 	}
@@ -96,7 +103,7 @@ func (p *publishing) progress(now bool) {
 }
 
 func (p *publishing) mergeAll() error {
-	for _, t := range p.planTables() {
+	for _, t := range p.tables {
 		if err := p.o.Store.MergeOutcomes(p.ctx, p.By, t, p.plan.ID); err != nil {
 			return err
 		}
@@ -104,23 +111,17 @@ func (p *publishing) mergeAll() error {
 	return nil
 }
 
-// planTables gives the plan's tables, parents first.
-func (p *publishing) planTables() []store.Table {
-	return store.ParentsFirst(p.tablesOf(p.plan.Tables))
-}
-
 func (p *publishing) sendAll(st publishState) error {
-	tables := p.planTables()
-	if err := p.sendCreates(tables, st); err != nil {
+	if err := p.sendCreates(p.tables, st); err != nil {
 		return err
 	}
-	for _, t := range tables {
+	for _, t := range p.tables {
 		if _, err := p.sendTable(t, "update", 0, st); err != nil {
 			return err
 		}
 	}
 	if p.plan.Deletes {
-		return p.sendDeletes(tables, st)
+		return p.sendDeletes(p.tables, st)
 	}
 	return nil
 }
@@ -272,7 +273,7 @@ func (p *publishing) limits() connectors.Limits {
 	for _, l := range p.Run.limits {
 		return l
 	}
-	for _, t := range p.planTables() {
+	for _, t := range p.tables {
 		if c, _, err := p.o.Settings(p.ctx, p.By, t.Connection); err == nil {
 			return c.Info().Limits
 		}

@@ -24,6 +24,7 @@ type Run struct {
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
 	began    time.Time
+	working  time.Time  // since then, as Step sees it
 	mu       sync.Mutex // guards until
 	until    time.Time
 	numbers  sync.Mutex // guards Job.Progress and saved
@@ -37,7 +38,7 @@ type Run struct {
 var errCancelled = errors.New("cancelled")
 
 func newRun(ctx context.Context, r *Runner, j *store.Job, previous string) *Run {
-	run := &Run{Runner: r, Job: j, By: j.Actor(), Previous: previous, began: time.Now(), until: time.Now().Add(r.o.Timings.Lease),
+	run := &Run{Runner: r, Job: j, By: j.Actor(), Previous: previous, began: time.Now(), working: time.Now(), until: time.Now().Add(r.o.Timings.Lease),
 		sessions: map[string]connectors.Session{}, limits: map[string]connectors.Limits{}}
 	ctx = core.WithLogIDs(ctx, core.LogIDs{Job: j.ID, Snapshot: j.Snapshot, Person: j.Person})
 	run.ctx, run.cancel = context.WithCancelCause(ctx)
@@ -184,11 +185,15 @@ func (run *Run) Step() error {
 	if asked, err := run.o.Store.CancelAsked(run.ctx, run.Job); err == nil && asked {
 		return errCancelled
 	}
-	if time.Since(run.began) > run.o.Timings.Slice {
+	if time.Since(run.working) > run.o.Timings.Slice {
 		return errSlice
 	}
 	return nil
 }
+
+// inPlace begins the slice anew for Step: what went before led only to the place where the slice before ended, and takes the longer the farther
+// that is, so a job could come to do nothing else.
+func (run *Run) inPlace() { run.working = time.Now() }
 
 // Request gives a context for one request to the service: it ends before the lease does.
 func (run *Run) Request() (context.Context, context.CancelFunc) {

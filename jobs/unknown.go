@@ -21,7 +21,7 @@ func (p *publishing) settleUnknown() error {
 		byTable[it.Table] = append(byTable[it.Table], it)
 	}
 	resend := false
-	for _, t := range p.planTables() {
+	for _, t := range p.tables {
 		again, err := p.settleTable(t, byTable[t.ID])
 		if err != nil {
 			return err

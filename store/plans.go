@@ -281,6 +281,17 @@ func (s *Store) PlanByID(ctx context.Context, by core.Actor, snapshot, id string
 	return s.planTx(ctx, s.pool, snap, id)
 }
 
+// TablesOfItems gives those of a plan's tables of which it has records.
+func (s *Store) TablesOfItems(ctx context.Context, snap Snapshot, p Plan) ([]string, error) {
+	rows, err := s.pool.Query(ctx, `select t from unnest($2::text[]) t where exists (select from `+ident(snap.Schema, "_publish_items")+` i
+		where i.plan = $1 and i.table_id = t)`, dynamic, p.ID, p.Tables)
+	if err != nil {
+		return nil, mapError(fmt.Errorf("tables of a plan: %w", err))
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	return ids, mapError(err)
+}
+
 func (s *Store) planTx(ctx context.Context, q querier, snap Snapshot, id string) (Plan, error) {
 	p := Plan{ID: id, Snapshot: snap.ID}
 	c := &p.Counts

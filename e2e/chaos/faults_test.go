@@ -153,7 +153,7 @@ var (
 	actPoints = []string{"edit.commit", "edit.committed", "accept.commit", "accept.committed", "undo.commit", "undo.committed", "reject.commit", "reject.committed",
 		"accept.begun", "accept.applied", "undo.begun", "undo.applied", "reject.begun", "reject.applied", "transform.begun", "transform.applied", "transform.committed",
 		"import.staged", "import.complete", "import.matching", "import.suggested", "import.ended", "import.dropped"}
-	importPoints  = []string{"import.page", "import.complete", "import.ended", "import.dropped", "snapshot.commit", "snapshot.committed", "job.take.committed"}
+	importPoints  = []string{"import.skipped", "import.page", "import.complete", "import.ended", "import.dropped", "snapshot.commit", "snapshot.committed", "job.take.committed"}
 	takePoints    = []string{"snapshot.commit", "snapshot.committed", "download.ask", "download.read", "download.commit", "download.committed", "download.merged", "download.end.commit", "download.end.committed", "download.ended"}
 	refreshPoints = []string{"refresh.start.committed", "refresh.ask", "refresh.versions", "refresh.look", "refresh.looked", "refresh.commit", "refresh.committed", "refresh.removed", "download.end.commit", "download.end.committed"}
 	publishPoints = []string{"publish.start.commit", "publish.start.committed", "publish.taken", "publish.circles", "publish.circles.commit", "publish.circles.committed", "publish.order.committed", "publish.claim", "publish.claim.commit", "publish.claim.committed", "publish.sending", "publish.look", "publish.looked",
