@@ -318,7 +318,7 @@ func (a *app) openStore(ctx context.Context, databaseURL string) error {
 	a.turns = turns.New(a.redis, a.log)
 	a.hub = events.New(a.redis, a.log, events.Version(version))
 	options := store.Options{Pool: pool, Notifier: a.hub, Sealer: keys, Log: a.log, Fault: a.fault, BulkCells: a.cfg.BulkCells,
-		Sessions: a.redis, SessionIdle: a.cfg.SessionIdle, AuditKept: a.cfg.AuditKept, Base: a.cfg.Base(), TraceParent: a.traces.Parent, Limits: store.Limits{Jobs: a.cfg.MaxJobs, Records: a.cfg.MaxRecords}}
+		Sessions: a.redis, SessionIdle: a.cfg.SessionIdle, AuditKept: a.cfg.AuditKept, Base: a.cfg.Base(), TraceParent: a.traces.Parent, Limits: store.Limits{Jobs: a.cfg.MaxJobs, Records: a.cfg.MaxRecords, Files: a.cfg.MaxFiles, FileBytes: a.cfg.MaxFileBytes}}
 	if a.cfg.RedisURL != "" {
 		options.Redis = a.redis
 	}

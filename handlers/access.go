@@ -48,7 +48,7 @@ var pageAccess = map[core.Act][]string{
 		"GET /audit", "GET /audit.jsonl", "GET /members", "POST /members/invitations", "POST /members/invitations/:invitation/withdraw", "POST /members/:member/role", "POST /members/:member/remove",
 		"POST /members/:member/reset", "POST /members/:member/second-factor/remove", "POST /organization/name", "POST /organization/settings", "POST /organizations",
 		"GET /settings/webhooks", "POST /settings/webhooks", "GET /settings/webhooks/:webhook", "POST /settings/webhooks/:webhook", "GET /settings/webhooks/:webhook/deliveries",
-		"POST /settings/webhooks/:webhook/test", "POST /settings/webhooks/:webhook/delete", "POST /settings/webhooks/:webhook/deliveries/:delivery/redeliver",
+		"POST /settings/webhooks/:webhook/test", "POST /settings/webhooks/:webhook/secret", "POST /settings/webhooks/:webhook/delete", "POST /settings/webhooks/:webhook/deliveries/:delivery/redeliver",
 	},
 	core.Operate: {"GET /operate", "GET /operate/sizes", "GET /operate/queries", "GET /operate/switches", "POST /operate/switches/:organization"},
 	core.Approve: {"POST " + plan + "/approval/approve", "POST " + plan + "/approval/return"},

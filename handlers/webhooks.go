@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -22,6 +23,7 @@ func (s *Server) webhookRoutes(e *echo.Echo) {
 	e.POST(hook, s.changeWebhook)
 	e.GET(hook+"/deliveries", s.showDeliveries)
 	e.POST(hook+"/test", s.testWebhook)
+	e.POST(hook+"/secret", s.renewWebhookSecret)
 	e.POST(hook+"/delete", s.deleteWebhook)
 	e.POST(hook+"/deliveries/:delivery/redeliver", s.redeliver)
 }
@@ -115,7 +117,7 @@ func (s *Server) fillWebhook(c echo.Context, w store.Webhook, v *views.WebhookVi
 	if err != nil {
 		return err
 	}
-	v.Line, v.Words = webhookLine(w), w.StoppedWords
+	v.Line, v.Words, v.BeforeUntil = webhookLine(w), w.StoppedWords, w.BeforeUntil
 	for _, d := range deliveries {
 		v.Deliveries = append(v.Deliveries, views.DeliveryLine{ID: d.ID, Event: d.Event, State: d.State, Words: d.Words, Body: indented(d.Body), Tries: d.Tries, Status: d.Status,
 			Made: d.CreatedAt, Tried: d.TriedAt, Next: d.NextAt})
@@ -167,6 +169,26 @@ func (s *Server) testWebhook(c echo.Context) error {
 		return s.refusedWebhook(c, err)
 	}
 	return see(c, views.WebhookAddress(id))
+}
+
+// renewWebhookSecret makes another secret, and shows it this once.
+func (s *Server) renewWebhookSecret(c echo.Context) error {
+	if err := form(c); err != nil {
+		return err
+	}
+	kept, err := time.ParseDuration(c.FormValue("keep"))
+	if err != nil {
+		return core.FieldErrorf("/keep", "Say for how long the former secret goes on, as in 24h.")
+	}
+	secret, err := s.store.RenewWebhookSecret(ctxOf(c), actor(c), c.Param("webhook"), kept)
+	if err != nil {
+		return err
+	}
+	w, err := s.store.WebhookByID(ctxOf(c), actor(c), c.Param("webhook"))
+	if err != nil {
+		return err
+	}
+	return s.answerWebhook(c, w, views.WebhookView{Secret: secret, Renewed: true, Form: webhookFormOf(w)}, nil)
 }
 
 // refusedWebhook says on a webhook's page why something was not done, where the webhook is there.

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -166,6 +167,67 @@ func TestAWebhookIsToldUntilItHasHeardAndARedeliveryHasTheSameID(t *testing.T) {
 	s.post(t, page, url.Values{"address": {"http://example.org"}, "events": {"job.done"}}).is(t, http.StatusUnprocessableEntity, "begins with https://")
 	s.post(t, page+"/delete", nil).is(t, http.StatusSeeOther)
 	s.get(t, page).is(t, http.StatusNotFound)
+}
+
+// TestASecretIsRenewedWithoutAGap: what is sent meanwhile is signed with both secrets, and with the new one alone when the former has ended.
+func TestASecretIsRenewedWithoutAGap(t *testing.T) {
+	t.Parallel()
+	s := mustSite(t)
+	to := mustReceiver(t)
+	page, former := s.mustWebhook(t, to.URL, "job.done")
+	s.mustTell(t)
+	heard := 0
+	verifies := func(secrets ...string) (out []bool) {
+		t.Helper()
+		s.post(t, page+"/test", nil).is(t, http.StatusSeeOther)
+		heard++
+		all := to.hears(t, heard, nil)
+		for _, secret := range secrets {
+			lib, err := standardwebhooks.NewWebhook(secret)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, lib.Verify(all[heard-1].body, all[heard-1].header) == nil)
+		}
+		return out
+	}
+	renew := func(keep string) string {
+		t.Helper()
+		a := s.post(t, page+"/secret", url.Values{"keep": {keep}})
+		a.is(t, 200, "This is the new secret")
+		return strings.ReplaceAll(secretShown.FindStringSubmatch(a.body)[1], "&#43;", "+")
+	}
+	if got := verifies(former); !slices.Equal(got, []bool{true}) {
+		t.Errorf("before: %v", got)
+	}
+	renewed := renew("24h")
+	s.get(t, page).is(t, 200, "signed with the former secret too")
+	s.get(t, page).lacks(t, former, renewed)
+	if got := verifies(former, renewed); !slices.Equal(got, []bool{true, true}) {
+		t.Errorf("meanwhile: %v", got)
+	}
+	if _, err := s.store.Pool().Exec(t.Context(), `update webhooks set before_until = now() - interval '1 second' where org_id = $1`, s.by.Org); err != nil {
+		t.Fatal(err)
+	}
+	if got := verifies(former, renewed); !slices.Equal(got, []bool{false, true}) {
+		t.Errorf("afterwards: %v", got)
+	}
+	s.get(t, page).lacks(t, "signed with the former secret too")
+	if err := s.store.DropOldDeliveries(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var left int
+	if err := s.store.Pool().QueryRow(t.Context(), `select count(secret_before) from webhooks where org_id = $1`, s.by.Org).Scan(&left); err != nil || left != 0 {
+		t.Errorf("%d former secrets are left, %v", left, err)
+	}
+	known := renew("0s") // it has become known
+	if got := verifies(renewed, known); !slices.Equal(got, []bool{false, true}) {
+		t.Errorf("at once: %v", got)
+	}
+	for _, keep := range []string{"", "-1h", "9000h", "x"} {
+		s.post(t, page+"/secret", url.Values{"keep": {keep}}).is(t, http.StatusUnprocessableEntity)
+	}
+	s.get(t, "/audit").is(t, 200, "webhook secret renewed")
 }
 
 // until waits for a condition.

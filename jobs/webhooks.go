@@ -75,7 +75,7 @@ func (r *Runner) deliver(o store.Outgoing) {
 	}()
 	end := store.DeliveryEnd{Words: "The webhook's secret cannot be read with the key that the app was started with."}
 	if o.Secret != nil {
-		end = store.DeliveryEnd(r.o.Post(r.ctx, o.Address, webhook.Message{ID: o.ID, Body: o.Body, Secret: o.Secret}))
+		end = store.DeliveryEnd(r.o.Post(r.ctx, o.Address, webhook.Message{ID: o.ID, Body: o.Body, Secret: o.Secret, Before: o.Before}))
 	}
 	if r.ctx.Err() != nil && end.Words != "" {
 		return

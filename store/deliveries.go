@@ -34,6 +34,7 @@ type Outgoing struct {
 	Delivery
 	Address string
 	Secret  []byte
+	Before  []byte // the former secret, while it signs too; nil where none does
 }
 
 // DeliveryEnd is how one try to send went.
@@ -246,13 +247,13 @@ func (s *Store) ClaimDeliveries(ctx context.Context, limit int) ([]Outgoing, err
 		update webhook_deliveries d set claimed_until = clock_timestamp() + $2::interval, tries = d.tries + 1, tried_at = clock_timestamp()
 		from due, webhooks w
 		where d.id = due.id and w.org_id = d.org_id and w.id = d.webhook_id and d.state = 'waiting' and (d.claimed_until is null or d.claimed_until < clock_timestamp())
-		returning `+deliveryColumns+`, w.address, w.secret`, limit, claimFor, string(core.SwitchWebhooks))
+		returning `+deliveryColumns+`, w.address, w.secret, case when w.before_until > clock_timestamp() then w.secret_before end`, limit, claimFor, string(core.SwitchWebhooks))
 	if err != nil {
 		return nil, mapError(fmt.Errorf("claim deliveries: %w", err))
 	}
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Outgoing, error) {
 		var o Outgoing
-		err := row.Scan(append(o.fields(), &o.Address, &o.Secret)...)
+		err := row.Scan(append(o.fields(), &o.Address, &o.Secret, &o.Before)...)
 		return o, err
 	})
 	if err != nil {
@@ -262,6 +263,13 @@ func (s *Store) ClaimDeliveries(ctx context.Context, limit int) ([]Outgoing, err
 		if list[i].Secret, err = s.box.Unseal(o.Secret, o.Org, "webhooks", o.Webhook); err != nil {
 			list[i].Secret = nil
 			s.log.WarnContext(ctx, "secret of a webhook cannot be read with the key of this program", "webhook", o.Webhook)
+		}
+		if o.Before == nil {
+			continue
+		}
+		if list[i].Before, err = s.box.Unseal(o.Before, o.Org, "webhooks", o.Webhook); err != nil {
+			list[i].Before = nil // what is sent is signed with the new one
+			s.log.WarnContext(ctx, "former secret of a webhook cannot be read with the key of this program", "webhook", o.Webhook)
 		}
 	}
 	return list, nil
@@ -320,8 +328,12 @@ func noteWebhook(ctx context.Context, tx pgx.Tx, by core.Actor, webhook, state s
 	return auditTx(ctx, tx, by, "webhook switched off", webhook, map[string]string{"why": words})
 }
 
-// DropOldDeliveries forgets deliveries that ended long ago.
+// DropOldDeliveries forgets deliveries that ended long ago, and former secrets that sign no more.
 func (s *Store) DropOldDeliveries(ctx context.Context) error {
+	if _, err := s.pool.Exec(ctx, `/* every organization: a secret's time ends alike in each */
+		update webhooks set secret_before = null, before_until = null where before_until < now()`); err != nil {
+		return mapError(err)
+	}
 	_, err := s.pool.Exec(ctx, `/* every organization: they are kept as long in each */
 		delete from webhook_deliveries where state <> 'waiting' and ended_at < now() - $1::interval`, deliveryKept)
 	return mapError(err)

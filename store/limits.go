@@ -13,6 +13,9 @@ import (
 type Limits struct {
 	Jobs    int   // that are queued, running or waiting
 	Records int64 // of all its snapshots together
+	// Files and FileBytes are how many uploaded files, and bytes of them, one person may have that were not imported yet.
+	Files     int
+	FileBytes int64
 }
 
 // jobsRetry is after how many seconds somebody may ask again who has too many jobs.
@@ -32,6 +35,42 @@ func (s *Store) jobsRoomTx(ctx context.Context, tx pgx.Tx, by core.Actor) error 
 		return nil
 	}
 	return &core.Error{Code: core.TooMany, RetryAfter: jobsRetry, Sentence: fmt.Sprintf("Your organization has %d jobs open, as many as it may have at once. Wait until one ends, or cancel one under Jobs.", open)}
+}
+
+// fileRoomTx gives how many bytes a person may still send, of limit that one file may have; 0 does not limit. Their files are counted one at a
+// time until the transaction ends. own is the file that is counted already; "" is none. Codes: Conflict.
+func (s *Store) fileRoomTx(ctx context.Context, tx pgx.Tx, by core.Actor, own string, limit int64) (int64, error) {
+	if s.limits.Files == 0 && s.limits.FileBytes == 0 {
+		return limit, nil
+	}
+	if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock(hashtextextended('files ' || $1 || ' ' || $2, 0))`, by.Org, by.Person); err != nil {
+		return 0, fmt.Errorf("files of a person: %w", err)
+	}
+	var files int
+	var bytes int64
+	if err := tx.QueryRow(ctx, `select count(*), coalesce(sum(case when u.complete then u.bytes
+			else (select count(*) * $4::bigint from upload_chunks c where c.org_id = u.org_id and c.upload_id = u.id) end), 0)
+		from uploads u where u.org_id = $1 and u.person_id = $2 and u.id <> $3`, by.Org, by.Person, own, chunkSize).Scan(&files, &bytes); err != nil {
+		return 0, fmt.Errorf("files of a person: %w", err)
+	}
+	if s.limits.Files > 0 && files >= s.limits.Files {
+		return 0, core.Errorf(core.Conflict, "You have %d files here that were not imported, as many as one person may have. Import them, or wait: each goes a day after it came.", files)
+	}
+	if s.limits.FileBytes == 0 {
+		return limit, nil
+	}
+	left := s.limits.FileBytes - bytes
+	if left <= 0 {
+		return 0, fullOfFiles(s.limits.FileBytes)
+	}
+	if limit == 0 || left < limit {
+		return left, nil
+	}
+	return limit, nil
+}
+
+func fullOfFiles(limit int64) error {
+	return core.Errorf(core.Conflict, "Your files here that were not imported, with this one, have more than the %d MB that one person may have. Import them, or wait: each goes a day after it came.", limit>>20)
 }
 
 // roomTx gives an error when records that came make more than an organization may have; the batch is taken back. Codes: Conflict.

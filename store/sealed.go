@@ -19,6 +19,7 @@ var SealedColumns = []SealedColumn{
 	{Table: "signing_keys", Column: "secret", Org: "''", Name: "'the key of agents'' tokens'", ofSnapshot: "false"},
 	{Table: "second_factors", Column: "secret", Org: "''", Name: "'the second factor of ' || (select name from people where people.id = person_id)", ofSnapshot: "false"},
 	{Table: "webhooks", Column: "secret", Org: "org_id", Name: "'the webhook to ' || split_part(split_part(address, '//', 2), '/', 1)", ofSnapshot: "false"},
+	{Table: "webhooks", Column: "secret_before", Org: "org_id", Name: "'the former secret of the webhook to ' || split_part(split_part(address, '//', 2), '/', 1)", ofSnapshot: "false"},
 }
 
 // AnySecrets says whether anything sealed is kept, so that a start without the key is refused.

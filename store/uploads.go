@@ -30,18 +30,33 @@ type Upload struct {
 const chunkSize = 1 << 20
 
 // SaveUpload keeps a file as it streams in; memory does not grow with it. Codes: Forbidden, Invalid (an
-// empty file), TooLarge (more than limit bytes), Malformed (it broke off). What is not whole is not kept.
+// empty file), TooLarge (more than limit bytes), Malformed (it broke off), Conflict (the person has enough files). What is not whole is not kept.
 func (s *Store) SaveUpload(ctx context.Context, by core.Actor, name string, r io.Reader, limit int64) (Upload, error) {
 	if err := by.Require(core.Editor); err != nil {
 		return Upload{}, err
 	}
-	u := Upload{ID: core.NewID("upl"), Name: fileName(name)}
-	_, err := s.pool.Exec(ctx, `insert into uploads (id, org_id, person_id, name) values ($1, $2, $3, $4)`, u.ID, by.Org, by.Person, u.Name)
+	u, most := Upload{ID: core.NewID("upl"), Name: fileName(name)}, limit
+	err := s.tx(ctx, by, func(tx pgx.Tx) (err error) {
+		if most, err = s.fileRoomTx(ctx, tx, by, "", limit); err != nil {
+			return err
+		}
+		if _, err = tx.Exec(ctx, `insert into uploads (id, org_id, person_id, name) values ($1, $2, $3, $4)`, u.ID, by.Org, by.Person, u.Name); err != nil {
+			return fmt.Errorf("insert upload: %w", err)
+		}
+		return nil
+	})
 	if err != nil {
-		return Upload{}, mapError(fmt.Errorf("insert upload: %w", err))
+		return Upload{}, err
 	}
-	if err = s.saveChunks(ctx, by, &u, r, limit); err == nil && u.Bytes == 0 {
+	err = s.saveChunks(ctx, by, &u, r, most)
+	switch {
+	case core.CodeOf(err) == core.TooLarge && most != limit:
+		err = fullOfFiles(s.limits.FileBytes)
+	case err == nil && u.Bytes == 0:
 		err = core.FieldErrorf("/file", "The file %s is empty.", u.Name)
+	}
+	if err == nil {
+		err = s.keepUpload(ctx, by, u)
 	}
 	if err != nil {
 		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
@@ -49,8 +64,22 @@ func (s *Store) SaveUpload(ctx context.Context, by core.Actor, name string, r io
 		_ = s.DeleteUpload(clean, by, u.ID)
 		return Upload{}, mapError(err)
 	}
-	_, err = s.pool.Exec(ctx, `update uploads set bytes = $3, complete = true where org_id = $1 and id = $2`, by.Org, u.ID, u.Bytes)
-	return u, mapError(err)
+	return u, nil
+}
+
+// keepUpload says that a file is whole, unless others of its person came meanwhile and there is no room for it any more. Codes: Conflict.
+func (s *Store) keepUpload(ctx context.Context, by core.Actor, u Upload) error {
+	return s.tx(ctx, by, func(tx pgx.Tx) error {
+		left, err := s.fileRoomTx(ctx, tx, by, u.ID, 0)
+		if err != nil {
+			return err
+		}
+		if left > 0 && u.Bytes > left {
+			return fullOfFiles(s.limits.FileBytes)
+		}
+		_, err = tx.Exec(ctx, `update uploads set bytes = $3, complete = true where org_id = $1 and id = $2`, by.Org, u.ID, u.Bytes)
+		return err
+	})
 }
 
 // fileName gives the last part of a name, whichever system it comes from; of a long one the end.

@@ -8,6 +8,8 @@ import (
 	"io"
 	"math/rand/v2"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -171,4 +173,68 @@ func waitForLock(t *testing.T, pool *pgxpool.Pool) {
 		}
 	}
 	t.Fatal("nothing waits for a lock")
+}
+
+// TestOnePersonHasAsManyFilesAsTheyMay counts files and bytes that were not imported, of each person by themselves, however many come at once.
+func TestOnePersonHasAsManyFilesAsTheyMay(t *testing.T) {
+	t.Parallel()
+	s := mustStore(t)
+	by := core.Local()
+	ben := by
+	ben.Person = "per_ben"
+	s.limits = Limits{Files: 3}
+	save := func(by core.Actor, size int) error {
+		_, err := s.SaveUpload(t.Context(), by, "a.csv", bytes.NewReader(make([]byte, size)), 3*chunkSize)
+		return err
+	}
+	several := func(size int) (kept int) {
+		var at sync.WaitGroup
+		var n atomic.Int32
+		for range 6 {
+			at.Go(func() {
+				switch err := save(by, size); core.CodeOf(err) {
+				case "":
+					n.Add(1)
+				case core.Conflict:
+					if !strings.Contains(core.SentenceOf(err), "one person may have") {
+						t.Errorf("it is refused as %v", err)
+					}
+				default:
+					t.Errorf("a file: %v", err)
+				}
+			})
+		}
+		at.Wait()
+		return int(n.Load())
+	}
+	if n := several(10); n != 3 {
+		t.Errorf("%d of six files that come at once are kept, want 3", n)
+	}
+	if err := save(ben, 10); err != nil {
+		t.Errorf("another person's file: %v", err)
+	}
+	if err := s.DropOldUploads(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	s.limits = Limits{FileBytes: 4 * chunkSize}
+	if n := several(2 * chunkSize); n == 0 || n > 2 {
+		t.Errorf("%d of six files with half of the room each are kept", n)
+	}
+	if err := s.DropOldUploads(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	for size, code := range map[int]core.Code{4 * chunkSize: core.TooLarge, 3 * chunkSize: ""} { // larger than a file may be, and as large
+		if err := save(by, size); core.CodeOf(err) != code {
+			t.Errorf("a file of %d: %v", size, err)
+		}
+	}
+	if err := save(by, 2*chunkSize); core.CodeOf(err) != core.Conflict || !strings.Contains(core.SentenceOf(err), "with this one") {
+		t.Errorf("a file that is more than what is left: %v", err)
+	}
+	if err := save(by, chunkSize); err != nil {
+		t.Errorf("a file that fits: %v", err)
+	}
+	if err := save(by, 1); core.CodeOf(err) != core.Conflict {
+		t.Errorf("a file where nothing is left: %v", err)
+	}
 }

@@ -28,7 +28,8 @@ type Webhook struct {
 	StoppedWords string     // and why
 	CreatedBy    string
 	CreatedAt    time.Time
-	Waiting      int64 // deliveries that are still to be made
+	Waiting      int64      // deliveries that are still to be made
+	BeforeUntil  *time.Time // until then its former secret signs too; nil where none does
 }
 
 // WebhookChange changes a webhook.
@@ -49,11 +50,12 @@ const (
 const webhookSecretPrefix = "whsec_"
 
 const webhookColumns = `w.id, w.address, w.events, w.active, w.failing_since, w.stopped_at, w.stopped_words, w.created_by, w.created_at,
-	(select count(*) from webhook_deliveries d where d.org_id = w.org_id and d.webhook_id = w.id and d.state = 'waiting')`
+	(select count(*) from webhook_deliveries d where d.org_id = w.org_id and d.webhook_id = w.id and d.state = 'waiting'),
+	case when w.before_until > now() then w.before_until end`
 
 func scanWebhook(row pgx.CollectableRow) (Webhook, error) {
 	var w Webhook
-	err := row.Scan(&w.ID, &w.Address, &w.Events, &w.Active, &w.FailingSince, &w.StoppedAt, &w.StoppedWords, &w.CreatedBy, &w.CreatedAt, &w.Waiting)
+	err := row.Scan(&w.ID, &w.Address, &w.Events, &w.Active, &w.FailingSince, &w.StoppedAt, &w.StoppedWords, &w.CreatedBy, &w.CreatedAt, &w.Waiting, &w.BeforeUntil)
 	return w, err
 }
 
@@ -121,11 +123,9 @@ func (s *Store) CreateWebhook(ctx context.Context, by core.Actor, c WebhookChang
 		return w, "", err
 	}
 	id := core.NewID("whk")
-	key := make([]byte, secretBytes)
-	_, _ = rand.Read(key) // it never fails
-	sealed, err := s.box.Seal(key, by.Org, "webhooks", id)
+	secret, sealed, err := s.newWebhookSecret(by, id)
 	if err != nil {
-		return w, "", fmt.Errorf("seal secret: %w", err)
+		return w, "", err
 	}
 	err = s.tx(atPoint(ctx, "webhook"), by, func(tx pgx.Tx) error {
 		var there int
@@ -148,7 +148,48 @@ func (s *Store) CreateWebhook(ctx context.Context, by core.Actor, c WebhookChang
 		return w, "", err
 	}
 	w, err = s.WebhookByID(ctx, by, id)
-	return w, webhookSecretPrefix + base64.StdEncoding.EncodeToString(key), err
+	return w, secret, err
+}
+
+// newWebhookSecret gives a secret as its receiver takes it, and sealed.
+func (s *Store) newWebhookSecret(by core.Actor, id string) (secret string, sealed []byte, err error) {
+	key := make([]byte, secretBytes)
+	_, _ = rand.Read(key) // it never fails
+	if sealed, err = s.box.Seal(key, by.Org, "webhooks", id); err != nil {
+		return "", nil, fmt.Errorf("seal secret: %w", err)
+	}
+	return webhookSecretPrefix + base64.StdEncoding.EncodeToString(key), sealed, nil
+}
+
+// KeptSecrets are for how long a webhook's former secret may sign beside the new one.
+var KeptSecrets = []time.Duration{0, time.Hour, 24 * time.Hour, 7 * 24 * time.Hour}
+
+// RenewWebhookSecret gives a webhook another secret, this once. For the time given, one of KeptSecrets, what is sent is signed with the former
+// one too, so that the receiver misses nothing while it takes the new one over. Codes: Forbidden, NotFound, Invalid.
+func (s *Store) RenewWebhookSecret(ctx context.Context, by core.Actor, id string, kept time.Duration) (string, error) {
+	if err := by.May(core.Manage); err != nil {
+		return "", err
+	}
+	if !slices.Contains(KeptSecrets, kept) {
+		return "", core.FieldErrorf("/keep", "The former secret goes on for nothing, an hour, a day or a week.")
+	}
+	secret, sealed, err := s.newWebhookSecret(by, id)
+	if err != nil {
+		return "", err
+	}
+	err = s.tx(atPoint(ctx, "webhook"), by, func(tx pgx.Tx) error {
+		var address string
+		err := tx.QueryRow(ctx, `update webhooks set secret = $3, secret_before = case when $4::interval > '0' then secret end, before_until = case when $4::interval > '0' then now() + $4::interval end
+			where org_id = $1 and id = $2 returning address`, by.Org, id, sealed, kept).Scan(&address)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return noWebhook()
+		}
+		if err != nil {
+			return fmt.Errorf("renew secret: %w", err)
+		}
+		return auditTx(ctx, tx, by, "webhook secret renewed", id, map[string]string{"host": hostOf(address), "the former one goes on for": kept.String()})
+	})
+	return secret, err
 }
 
 // webhookDetails say in the log what a webhook is. Of its address only the host: the rest often lets somebody in.

@@ -49,11 +49,14 @@ func (v *WebhookForm) Place(e *core.Error) {
 
 // WebhookView is the page of one webhook.
 type WebhookView struct {
-	Line       WebhookLine
-	Words      string // why the program switched it off
-	Secret     string // of one that was just made, shown this once
-	Form       WebhookForm
-	Deliveries []DeliveryLine
+	Line    WebhookLine
+	Words   string // why the program switched it off
+	Secret  string // of one that was just made, shown this once
+	Renewed bool   // it takes the place of another one
+	// BeforeUntil is until when the former secret signs too; nil where none does.
+	BeforeUntil *time.Time
+	Form        WebhookForm
+	Deliveries  []DeliveryLine
 }
 
 // DeliveryLine is one thing that a webhook was told.
@@ -63,6 +66,9 @@ type DeliveryLine struct {
 	Made                          time.Time
 	Tried, Next                   *time.Time
 }
+
+// keptSecrets are for how long a former secret can sign beside the new one.
+var keptSecrets = []Choice{{"24h", "a day"}, {"168h", "a week"}, {"1h", "an hour"}, {"0s", "no longer: it has become known"}}
 
 // WebhookAddress gives the page of a webhook.
 func WebhookAddress(id string) string { return "/settings/webhooks/" + id }

@@ -106,6 +106,10 @@ type Config struct {
 	RequestsPerAddress int `env:"REQUESTS_PER_ADDRESS" envDefault:"12000"`
 	// MAX_UPLOAD is how many bytes one uploaded file may have.
 	MaxUpload int64 `env:"MAX_UPLOAD" envDefault:"4294967296"`
+	// MAX_FILES is how many uploaded files one person may have that were not imported yet; each goes after a day. 0: any number.
+	MaxFiles int `env:"MAX_FILES" envDefault:"100"`
+	// MAX_FILE_BYTES is how many bytes these may have together. 0: any number.
+	MaxFileBytes int64 `env:"MAX_FILE_BYTES" envDefault:"17179869184"`
 	// MAX_JOBS is how many jobs an organization may have open. 0: any number.
 	MaxJobs int `env:"MAX_JOBS" envDefault:"500"`
 	// MAX_RECORDS is how many records an organization may have in all its snapshots together. 0: any number.
@@ -223,8 +227,8 @@ func (c Config) Validate() error {
 		return core.Errorf(core.Invalid, "DATABASE_CONNECTIONS takes at least 4.")
 	case c.Lease < time.Second:
 		return core.Errorf(core.Invalid, "LEASE takes at least 1s.")
-	case c.RequestsPerPerson < 0 || c.RequestsPerAddress < 0 || c.MaxJobs < 0 || c.MaxRecords < 0:
-		return core.Errorf(core.Invalid, "REQUESTS_PER_PERSON, REQUESTS_PER_ADDRESS, MAX_JOBS and MAX_RECORDS take a number from 0, which is no limit.")
+	case c.RequestsPerPerson < 0 || c.RequestsPerAddress < 0 || c.MaxJobs < 0 || c.MaxRecords < 0 || c.MaxFiles < 0 || c.MaxFileBytes < 0:
+		return core.Errorf(core.Invalid, "REQUESTS_PER_PERSON, REQUESTS_PER_ADDRESS, MAX_FILES, MAX_FILE_BYTES, MAX_JOBS and MAX_RECORDS take a number from 0, which is no limit.")
 	case c.MaxUpload < 1:
 		return core.Errorf(core.Invalid, "MAX_UPLOAD takes at least 1.")
 	case c.AuditKept < 24*time.Hour:

@@ -30,6 +30,7 @@ const (
 type Message struct {
 	ID, Body string
 	Secret   []byte
+	Before   []byte // a former secret that signs too; nil is none
 }
 
 // Poster posts messages.
@@ -79,7 +80,11 @@ func (p *Poster) Post(ctx context.Context, address string, m Message) Outcome {
 	h.Set("User-Agent", "Scratchpaper")
 	h.Set("Webhook-Id", m.ID)
 	h.Set("Webhook-Timestamp", strconv.FormatInt(at.Unix(), 10))
-	h.Set("Webhook-Signature", Sign(m.Secret, m.ID, at, m.Body))
+	signature := Sign(m.Secret, m.ID, at, m.Body)
+	if m.Before != nil {
+		signature += " " + Sign(m.Before, m.ID, at, m.Body)
+	}
+	h.Set("Webhook-Signature", signature)
 	resp, err := p.client.Do(req)
 	if err != nil {
 		return failed(err)
