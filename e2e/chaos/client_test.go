@@ -150,6 +150,27 @@ func (c *client) must(ctx context.Context, method, path string, body any) object
 	return answer
 }
 
+// records reads all records of a table, page by page. The order of the pages goes with a killed process, which the app says; then all is read anew.
+func (c *client) records(ctx context.Context, table, filter string) []any {
+	var out []any
+	for after := ""; ; {
+		status, page := c.ask(ctx, http.MethodGet, table+"/records?limit=1000"+filter+after, nil)
+		if status == http.StatusConflict && after != "" {
+			out, after = nil, ""
+			continue
+		}
+		if status != http.StatusOK {
+			c.note("the records of %s answer %d: %v", table, status, page)
+		}
+		out = append(out, items(page)...)
+		next := text(page, "next")
+		if next == "" {
+			return out
+		}
+		after = "&after=" + next
+	}
+}
+
 func field(o any, path ...any) any { return program.Field(o, path...) }
 
 func text(o any, path ...any) string { return program.Text(o, path...) }

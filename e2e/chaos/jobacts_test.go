@@ -144,19 +144,11 @@ func (w *world) takeFile() {
 		return
 	}
 	at, seen := 0, ""
-	for after := ""; ; {
-		page := w.api[0].must(w.ctx, http.MethodGet, snapshot+"/tables/"+text(tables[0], "id")+"/records?limit=1000"+after, nil)
-		for _, r := range items(page) {
-			if got, want := text(r, "values", "name"), fmt.Sprintf("%s row %d", w.round, at); got != want && seen == "" {
-				seen = fmt.Sprintf("record %d of the file is %q, want %q", at, got, want)
-			}
-			at++
+	for _, r := range w.api[0].records(w.ctx, snapshot+"/tables/"+text(tables[0], "id"), "") {
+		if got, want := text(r, "values", "name"), fmt.Sprintf("%s row %d", w.round, at); got != want && seen == "" {
+			seen = fmt.Sprintf("record %d of the file is %q, want %q", at, got, want)
 		}
-		next := text(page, "next")
-		if next == "" {
-			break
-		}
-		after = "&after=" + next
+		at++
 	}
 	if at != n || seen != "" {
 		w.differ("the file of %d records gave %d: %s", n, at, seen)

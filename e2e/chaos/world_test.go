@@ -153,17 +153,9 @@ type shown struct {
 func (w *world) look(name string) map[int64]shown {
 	out := map[int64]shown{}
 	for _, filter := range []string{"", "&filter=deleted()"} {
-		for after := ""; ; {
-			page := w.api[0].must(w.ctx, "GET", w.table(name)+"/records?limit=1000"+filter+after, nil)
-			for _, it := range items(page) {
-				s := shownOf(it)
-				out[s.id] = s
-			}
-			next := text(page, "next")
-			if next == "" {
-				break
-			}
-			after = "&after=" + next
+		for _, it := range w.api[0].records(w.ctx, w.table(name), filter) {
+			s := shownOf(it)
+			out[s.id] = s
 		}
 	}
 	return out
