@@ -104,7 +104,7 @@ func (b *browser) signsIn(email string) {
 	b.t.Helper()
 	b.open("/sign-in?back=/account")
 	b.must(chromedp.SendKeys(chromedp.CSS("#field-email"), email), chromedp.SendKeys(chromedp.CSS("#field-password"), goodPassword+"\r"))
-	b.until("the account", `location.pathname === '/account'`)
+	b.until("the account", `location.pathname === '/account' && document.readyState === 'complete'`)
 }
 
 // TestWhatIsTypedCanBeShownAndItsStrengthIsSaid does both by keyboard, and looks that nothing of it stays or is sent twice.

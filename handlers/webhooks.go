@@ -176,6 +176,9 @@ func (s *Server) renewWebhookSecret(c echo.Context) error {
 	if err := form(c); err != nil {
 		return err
 	}
+	if _, err := s.store.WebhookByID(ctxOf(c), actor(c), c.Param("webhook")); err != nil {
+		return err
+	}
 	kept, err := time.ParseDuration(c.FormValue("keep"))
 	if err != nil {
 		return core.FieldErrorf("/keep", "Say for how long the former secret goes on, as in 24h.")

@@ -13,7 +13,7 @@ func TestWhatIsPlainIsKeptAsItIs(t *testing.T) {
 	r := rand.New(rand.NewPCG(uint64(seed), 0))
 	number := Column{Type: Number, Title: "n"}
 	plain := map[string]int{}
-	for range 300_000 {
+	for range 30_000 {
 		s := nearly(r, "-123.50", "0123456789-.e0")
 		if isPlainNumber(s) {
 			plain["number"]++
@@ -50,7 +50,7 @@ func TestWhatIsPlainIsKeptAsItIs(t *testing.T) {
 		}
 	}
 	for _, kind := range []string{"number", "day", "time"} {
-		if plain[kind] < 1000 {
+		if plain[kind] < 100 {
 			t.Errorf("only %d plain texts were tried as a %s", plain[kind], kind)
 		}
 	}
