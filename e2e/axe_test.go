@@ -22,31 +22,57 @@ func mustAxe(t *testing.T) string {
 // accessible looks at a page in each rendering: axe finds nothing, and nothing is wider than the window.
 func (b tab) accessible(axe, name, address string) {
 	b.t.Helper()
-	for _, r := range browsertest.Renderings() {
-		ctx, cancel := b.within()
-		if err := chromedp.Do(ctx, chromedp.EmulateViewport(r.Width, 900)); err != nil {
-			b.t.Fatal(err)
-		}
+	b.eachRendering(func(r browsertest.Rendering) {
 		b.says(`document.cookie = 'theme=` + r.Theme + `; path=/'`)
 		b.open(address)
 		b.until(name+" is there", `document.readyState === 'complete'`)
-		found, err := chromedp.Run(ctx, chromedp.Evaluate[string](axe+`;axe.run(document).then(r =>
-			r.violations.map(v => v.id + ': ' + v.nodes.slice(0, 3).map(n => n.html.slice(0, 200) + ' ' + n.failureSummary).join(' | ')).join('\n') +
-			(document.documentElement.scrollWidth > innerWidth ? '\nthe page is wider than the window' : ''))`, chromedp.EvalAwaitPromise))
-		cancel()
-		if err != nil {
-			b.t.Fatalf("axe on %s: %v", name, err)
-		}
-		if found != "" {
-			b.t.Errorf("%s at %d, %s: %s", name, r.Width, r.Theme, found)
-		}
-		b.shot(fmt.Sprintf("%s-%s-%d", name, r.Theme, r.Width))
+		b.looksAt(axe, name, r)
+	})
+}
+
+// accessibleAsItIs looks in each rendering at a page that no address gives, as a form that is filled in.
+func (b tab) accessibleAsItIs(axe, name string) {
+	b.t.Helper()
+	b.eachRendering(func(r browsertest.Rendering) {
+		b.says(`(document.documentElement.dataset.theme = '` + r.Theme + `', true)`)
+		b.until("it is laid out anew", fmt.Sprintf("innerWidth === %d", r.Width))
+		b.looksAt(axe, name, r)
+	})
+	b.says(`(document.documentElement.dataset.theme = 'light', true)`)
+}
+
+func (b tab) eachRendering(look func(r browsertest.Rendering)) {
+	b.t.Helper()
+	for _, r := range browsertest.Renderings() {
+		b.resize(r.Width)
+		look(r)
 	}
+	b.resize(1440)
+}
+
+func (b tab) resize(width int64) {
+	b.t.Helper()
 	ctx, cancel := b.within()
 	defer cancel()
-	if err := chromedp.Do(ctx, chromedp.EmulateViewport(1440, 900)); err != nil {
+	if err := chromedp.Do(ctx, chromedp.EmulateViewport(width, 900)); err != nil {
 		b.t.Fatal(err)
 	}
+}
+
+func (b tab) looksAt(axe, name string, r browsertest.Rendering) {
+	b.t.Helper()
+	ctx, cancel := b.within()
+	defer cancel()
+	found, err := chromedp.Run(ctx, chromedp.Evaluate[string](axe+`;axe.run(document).then(r =>
+		r.violations.map(v => v.id + ': ' + v.nodes.slice(0, 3).map(n => n.html.slice(0, 200) + ' ' + n.failureSummary).join(' | ')).join('\n') +
+		(document.documentElement.scrollWidth > innerWidth ? '\nthe page is wider than the window' : ''))`, chromedp.EvalAwaitPromise))
+	if err != nil {
+		b.t.Fatalf("axe on %s: %v", name, err)
+	}
+	if found != "" {
+		b.t.Errorf("%s at %d, %s: %s", name, r.Width, r.Theme, found)
+	}
+	b.shot(fmt.Sprintf("%s-%s-%d", name, r.Theme, r.Width))
 }
 
 // TestThePagesOfAPublishCanBeReadByEverybody takes a publish with an update, a create and deletes, some of which the service

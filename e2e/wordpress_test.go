@@ -62,7 +62,9 @@ func TestTheWholeJobOnWordPressInTheBrowser(t *testing.T) {
 	axe := mustAxe(t)
 	b.open(a.url)
 	b.accessible(axe, "wordpress-form-empty", a.url+"/connections/new/wordpress")
-	b.connectWordPress(a, site)
+	b.connectWordPress(a, site, axe)
+	b.accessibleAsItIs(axe, "wordpress-tables")
+	b.until("the tables say how many records they have", fmt.Sprintf(`document.querySelector('[data-choose-table]').dataset.records === '%d'`, size.Posts))
 	b.takeAllTables()
 	b.eventually("the grid is shown", limit, `document.querySelector('`+firstRow+`')`)
 	if tab := b.text(`document.querySelector('.tabs .tab[aria-current]')?.textContent`); !strings.Contains(tab, "Posts") {
@@ -76,9 +78,7 @@ func TestTheWholeJobOnWordPressInTheBrowser(t *testing.T) {
 	b.goTo(0, "Featured image")
 	b.until("the featured images are pictures with titles", `[...document.querySelectorAll('#grid [role=gridcell] img.thumb')].some(i => i.naturalWidth > 0 && i.parentElement.textContent.includes('Picture'))`)
 	b.shot("wordpress-featured")
-	if os.Getenv("SHOTS") != "" {
-		b.accessible(axe, "wordpress-posts", b.text("location.href"))
-	}
+	b.accessible(axe, "wordpress-posts", b.text("location.href"))
 	before := site.Rows(t)
 
 	changed := (size.Posts + 2) / 5
@@ -89,7 +89,7 @@ func TestTheWholeJobOnWordPressInTheBrowser(t *testing.T) {
 	b.trashPosts(trashed)
 	step("created and deleted")
 
-	b.publishWhole("wordpress", limit)
+	b.publishWhole("wordpress", axe, limit)
 	step("published")
 	wantWhales(t, site, before, changed, created, trashed)
 
@@ -98,11 +98,11 @@ func TestTheWholeJobOnWordPressInTheBrowser(t *testing.T) {
 	if b.says(`document.querySelector('#deletes')`) {
 		b.click("#deletes")
 	}
-	b.shot("wordpress-revert-plan")
+	b.accessibleAsItIs(axe, "wordpress-revert-plan")
 	b.click("#publish")
 	b.eventually("the revert is done", limit, `document.querySelector('#revert')`)
 	step("reverted")
-	b.shot("wordpress-reverted")
+	b.accessibleAsItIs(axe, "wordpress-reverted")
 	if d := before.Differing(site.Rows(t)); len(d) != 0 {
 		t.Errorf("after the revert the site differs: %v", d)
 	}
@@ -129,7 +129,7 @@ func counting(name string, n int) string {
 }
 
 // connectWordPress goes the way from the gallery to a saved connection.
-func (b tab) connectWordPress(a *app, site *wordpresstest.Site) {
+func (b tab) connectWordPress(a *app, site *wordpresstest.Site, axe string) {
 	b.t.Helper()
 	b.open(a.url + "/connections/new")
 	b.shot("wordpress-gallery")
@@ -141,7 +141,7 @@ func (b tab) connectWordPress(a *app, site *wordpresstest.Site) {
 	}
 	b.click(`#connection-form button[value=test]`)
 	b.until("it works", `document.querySelector('#connection-form').innerText.includes('It works')`)
-	b.shot("wordpress-form")
+	b.accessibleAsItIs(axe, "wordpress-form")
 	b.click(`#connection-form [name=password]`)
 	b.press(kb.Enter) // saves, though the first button on the form leads to the site
 	b.until("the tables are shown", `location.pathname === '/snapshots/new' && document.querySelector('[name=table]')`)
@@ -152,7 +152,6 @@ func (b tab) takeAllTables() {
 	b.t.Helper()
 	b.until("all can be chosen at once", `document.querySelector('[data-choose-all]:not([hidden])')`)
 	b.click("[data-choose-all]")
-	b.shot("wordpress-tables")
 	b.click(`form[data-choose] button:not([type=button])`)
 }
 
@@ -210,17 +209,19 @@ func (b tab) trashPosts(n int) {
 }
 
 // publishWhole makes a plan of everything, looks at its forecast, ticks its deletes and publishes it.
-func (b tab) publishWhole(name string, limit time.Duration) {
+func (b tab) publishWhole(name, axe string, limit time.Duration) {
 	b.t.Helper()
 	b.click(`form[action$="/plans"] button`)
 	b.eventually("the plan is shown", limit, `location.pathname.includes('/plans/') && document.querySelector('#publish') && document.readyState === 'complete'`)
 	b.until("it forecasts", `/requests?/.test(document.querySelector('#publish-form')?.innerText)`)
 	b.until("it says what the deletes do", `document.querySelector('[data-effects]')?.innerText.includes('trash')`)
 	b.click("#deletes")
-	b.shot(name + "-plan")
+	b.accessibleAsItIs(axe, name+"-plan")
 	b.click("#publish")
+	b.until("the publish goes on", `document.querySelector('progress, #revert')`)
+	b.shot(name + "-publishing")
 	b.eventually("the publish is done", limit, `document.querySelector('#revert')`)
-	b.shot(name + "-published")
+	b.accessibleAsItIs(axe, name+"-published")
 }
 
 // wantWhales checks in WordPress' database that exactly what was approved differs.
