@@ -3,6 +3,7 @@ package store
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -153,6 +154,26 @@ func TestAPlanMadeBeforeTheReferredRecordWasCreatedIsStillGood(t *testing.T) {
 	s.publish(t, s.t, kettles.ID, "update", 1)
 	if r := s.row(t, 1); len(r.Base) != 0 {
 		t.Errorf("the edit was not published: base %v", r.Base)
+	}
+}
+
+// A publish looks only at the tables of which its plan has records: many others would take all of a short slice.
+func TestAPublishKnowsWhichTablesItsPlanHasRecordsOf(t *testing.T) {
+	t.Parallel()
+	s := mustShop(t)
+	s.change(t, s.sets(1, "title", "mine"), false)
+	p := s.plan(t)
+	if len(p.Tables) < 2 {
+		t.Fatalf("the plan is of %v, want several tables", p.Tables)
+	}
+	if got, err := s.TablesOfItems(t.Context(), s.snapshot, p); err != nil || !slices.Equal(got, []string{s.t.ID}) {
+		t.Errorf("records of %v, want of %s only: %v", got, s.t.ID, err)
+	}
+	if _, err := s.ApplyChanges(t.Context(), s.by, s.makers.Ref(), Changes{Creates: []NewRecord{{}}}, ChangeOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.TablesOfItems(t.Context(), s.snapshot, s.plan(t)); err != nil || len(got) != 2 {
+		t.Errorf("records of %v, want of two tables: %v", got, err)
 	}
 }
 

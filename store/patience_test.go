@@ -104,3 +104,21 @@ func TestACalculationBeyondAllNumbersIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// A statement may run out of time before its first record, as where the table is held by another.
+func TestDistinctValuesThatNeverBeginEndWithASentence(t *testing.T) {
+	t.Parallel()
+	k := mustKettles(t, 3)
+	other, err := k.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = other.Rollback(context.WithoutCancel(t.Context())) }()
+	if _, err := other.Exec(t.Context(), "lock table "+dataTable(k.t)+" in access exclusive mode"); err != nil {
+		t.Fatal(err)
+	}
+	k.patience = 200 * time.Millisecond
+	if _, _, err := k.Facets(t.Context(), k.by, k.t.Ref(), View{}, 2, "", First(5)); core.CodeOf(err) != core.Invalid || !strings.Contains(core.SentenceOf(err), "took longer") {
+		t.Errorf("facets of a table that is held give %v", err)
+	}
+}
