@@ -1,7 +1,6 @@
 package handlers
 
 import (
-	"context"
 	"net/http"
 	"slices"
 	"time"
@@ -231,9 +230,7 @@ func (s *Server) postConnectionTest(c echo.Context) error {
 }
 
 func (s *Server) listRemoteTables(c echo.Context) error {
-	tables, err := s.remoteTables(ctxOf(c), actor(c), c.Param("connection"), func(ctx context.Context, session connectors.Session, tables []connectors.Table) {
-		countTables(ctx, session, tables, countWait)
-	})
+	tables, _, err := s.remoteTables(ctxOf(c), actor(c), c.Param("connection"), countWait)
 	if err != nil {
 		return err
 	}

@@ -284,7 +284,7 @@ func (s *Server) takeSample(ctx context.Context, by core.Actor) (con store.Conne
 	if err != nil {
 		return con, sn, job, err
 	}
-	tables, err := s.remoteTables(ctx, by, con.ID, nil)
+	tables, _, err := s.remoteTables(ctx, by, con.ID, 0)
 	if err != nil {
 		return con, sn, job, err
 	}

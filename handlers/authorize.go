@@ -52,14 +52,7 @@ func (d draft) address() string {
 
 // draftCookie keeps a draft for some time; "" ends it.
 func (s *Server) draftCookie(value string, life time.Duration) *http.Cookie {
-	c := &http.Cookie{Name: "scratchpaper-draft", Value: value, Path: "/", MaxAge: int(life / time.Second), HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: s.config.Secure} // #nosec G124 -- Secure wherever people open the app by https
-	if c.Secure {
-		c.Name = "__Host-" + c.Name
-	}
-	if value == "" {
-		c.MaxAge = -1
-	}
-	return c
+	return heldCookie("scratchpaper-draft", value, life, s.config.Secure)
 }
 
 // keepDraft puts a draft into the browser. Codes: Invalid (too long).

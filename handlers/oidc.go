@@ -39,7 +39,13 @@ const pendingLife = 10 * time.Minute
 
 // pendingCookie keeps a sign-in that waits for the provider, in the browser that began it.
 func (s *Server) pendingCookie(value string, life time.Duration) *http.Cookie {
-	c := &http.Cookie{Name: "scratchpaper-oidc", Value: value, Path: "/", MaxAge: int(life / time.Second), HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: s.signIn.Cookie.Secure} // #nosec G124 -- Secure wherever people open the app by https
+	return heldCookie("scratchpaper-oidc", value, life, s.signIn.Cookie.Secure)
+}
+
+// heldCookie keeps a value in a browser for a while, out of reach of scripts; "" ends it. Where people open the app by https it is secure, and
+// the browser refuses it from another host, path or without TLS.
+func heldCookie(name, value string, life time.Duration, secure bool) *http.Cookie {
+	c := &http.Cookie{Name: name, Value: value, Path: "/", MaxAge: int(life / time.Second), HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: secure} // #nosec G124 -- Secure wherever people open the app by https
 	if c.Secure {
 		c.Name = "__Host-" + c.Name
 	}

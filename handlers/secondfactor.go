@@ -38,19 +38,9 @@ func (s *Server) factorRoutes(e *echo.Echo) {
 // years, once in a hundred.
 var codesOfPerson = auth.Limit{Name: "second factor", Tries: 10, Within: 15 * time.Minute, Words: "There were too many attempts with a second factor."}
 
-// halfLife is how long a browser keeps what it has shown of a sign-in.
-const halfLife = 10 * time.Minute
-
 // halfCookie keeps, in the browser that has shown the password, what it comes back with.
 func (s *Server) halfCookie(value string) *http.Cookie {
-	c := &http.Cookie{Name: "scratchpaper-half", Value: value, Path: "/", MaxAge: int(halfLife / time.Second), HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: s.signIn.Cookie.Secure} // #nosec G124 -- Secure wherever people open the app by https
-	if c.Secure {
-		c.Name = "__Host-" + c.Name
-	}
-	if value == "" {
-		c.MaxAge = -1
-	}
-	return c
+	return heldCookie("scratchpaper-half", value, store.HalfLife, s.signIn.Cookie.Secure)
 }
 
 // letIn signs somebody in who has shown a password, or asks for the second factor first where their account has one.

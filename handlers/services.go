@@ -101,22 +101,23 @@ func serviceError(err error) error {
 	return core.Wrap(err, core.Unavailable, "%s", words) // as often the connector's words as the service's
 }
 
-// remoteTables lists a connection's tables, notes how that went, and lets then, if it is not nil, do more with them in the same session.
-func (s *Server) remoteTables(ctx context.Context, by core.Actor, id string, then func(context.Context, connectors.Session, []connectors.Table)) ([]connectors.Table, error) {
+// remoteTables lists a connection's tables and notes how that went. Those that do not say how many records they have are counted for at most
+// wait, 0 for not at all; uncounted gives by id why one is not.
+func (s *Server) remoteTables(ctx context.Context, by core.Actor, id string, wait time.Duration) (tables []connectors.Table, uncounted map[string]string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, serviceTimeout)
 	defer cancel()
 	session, err := s.openSession(ctx, by, id)
 	if err != nil {
 		s.mark(ctx, by, id, err, false)
-		return nil, err
+		return nil, nil, err
 	}
 	defer session.Close()
-	tables, err := session.Tables(ctx)
+	tables, err = session.Tables(ctx)
 	s.mark(ctx, by, id, err, err == nil)
-	if err == nil && then != nil {
-		then(ctx, session, tables)
+	if err == nil && wait > 0 {
+		uncounted = countTables(ctx, session, tables, wait)
 	}
-	return tables, serviceError(err)
+	return tables, uncounted, serviceError(err)
 }
 
 // mark keeps how a use of a connection went. It is a convenience: a failure is only logged.

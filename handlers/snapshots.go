@@ -25,10 +25,7 @@ func (s *Server) newSnapshot(c echo.Context) error {
 		return err
 	}
 	status := http.StatusOK
-	var uncounted map[string]string
-	tables, err := s.remoteTables(ctx, by, con.ID, func(ctx context.Context, session connectors.Session, tables []connectors.Table) {
-		uncounted = countTables(ctx, session, tables, countWait)
-	})
+	tables, uncounted, err := s.remoteTables(ctx, by, con.ID, countWait)
 	if err != nil {
 		e := ours(err)
 		if e.Code == core.Internal {
@@ -160,7 +157,7 @@ func (s *Server) createSnapshot(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	tables, err := s.remoteTables(ctx, by, con.ID, nil)
+	tables, _, err := s.remoteTables(ctx, by, con.ID, 0)
 	if err != nil {
 		return err
 	}

@@ -112,7 +112,7 @@ func (p *publishing) mergeAll() error {
 }
 
 func (p *publishing) sendAll(st publishState) error {
-	if err := p.sendCreates(p.tables, st); err != nil {
+	if err := p.sendCreates(st); err != nil {
 		return err
 	}
 	for _, t := range p.tables {
@@ -121,21 +121,21 @@ func (p *publishing) sendAll(st publishState) error {
 		}
 	}
 	if p.plan.Deletes {
-		return p.sendDeletes(p.tables, st)
+		return p.sendDeletes(st)
 	}
 	return nil
 }
 
 // sendCreates sends creates as long as that makes others ready, which refer to them, and helps those that wait for each other.
-func (p *publishing) sendCreates(tables []store.Table, st publishState) error {
+func (p *publishing) sendCreates(st publishState) error {
 	for more := true; more; {
 		more = false
-		for _, t := range tables {
+		for _, t := range p.tables {
 			sent, err := p.sendTable(t, "create", 0, st)
 			if err != nil {
 				return err
 			}
-			more = more || sent && len(tables) > 1
+			more = more || sent && len(p.tables) > 1
 		}
 		if more {
 			continue
@@ -151,14 +151,14 @@ func (p *publishing) sendCreates(tables []store.Table, st publishState) error {
 }
 
 // sendDeletes sends deletes, what refers to a record before it.
-func (p *publishing) sendDeletes(tables []store.Table, st publishState) error {
+func (p *publishing) sendDeletes(st publishState) error {
 	levels, err := p.o.Store.OrderDeletes(p.ctx, p.Job, p.Snapshot, p.plan.ID)
 	if err != nil {
 		return err
 	}
 	for level := min(1, levels); level <= levels; level++ {
-		for i := len(tables) - 1; i >= 0; i-- { // children first
-			if _, err := p.sendTable(tables[i], "delete", level, st); err != nil {
+		for i := len(p.tables) - 1; i >= 0; i-- { // children first
+			if _, err := p.sendTable(p.tables[i], "delete", level, st); err != nil {
 				return err
 			}
 		}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"testing"
-	"time"
 
 	"scratchpaper/internal/core"
 )
@@ -49,11 +48,7 @@ func TestAnOutcomeThatComesWhileOthersAreTakenOverIsTakenOverLater(t *testing.T)
 	}
 	merged := make(chan error, 1)
 	go func() { merged <- k.MergeOutcomes(ctx, k.by, k.t, p.ID) }()
-	for waits := false; !waits; time.Sleep(5 * time.Millisecond) { // until it is in the middle
-		if err := k.pool.QueryRow(ctx, "select exists (select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')").Scan(&waits); err != nil {
-			t.Fatal(err)
-		}
-	}
+	waitForLock(t, k.pool) // it is in the middle
 	published(items[1])
 	if err := other.Rollback(ctx); err != nil {
 		t.Fatal(err)

@@ -35,8 +35,8 @@ type HalfSignIn struct {
 // pendingLife is how long a phone can be set up after its secret was made.
 const pendingLife = time.Hour
 
-// halfLife is how long somebody may take for the second factor after the password.
-const halfLife = 10 * time.Minute
+// HalfLife is how long somebody may take for the second factor after the password.
+const HalfLife = 10 * time.Minute
 
 // SecondFactor gives the actor's own. Codes: Unavailable (the secret of one that is being set up cannot be read).
 func (s *Store) SecondFactor(ctx context.Context, by core.Actor) (SecondFactor, error) {
@@ -348,7 +348,7 @@ func (s *Store) BeginHalf(ctx context.Context, hash []byte, h HalfSignIn) error 
 	if _, err := s.pool.Exec(ctx, `delete from half_sign_ins where expires_at < now()`); err != nil {
 		return mapError(fmt.Errorf("half sign-in: %w", err))
 	}
-	_, err := s.pool.Exec(ctx, `insert into half_sign_ins (hash, person_id, begins_in, how, expires_at) values ($1, $2, $3, $4, now() + $5::interval)`, hash, h.Person, h.Org, h.How, halfLife)
+	_, err := s.pool.Exec(ctx, `insert into half_sign_ins (hash, person_id, begins_in, how, expires_at) values ($1, $2, $3, $4, now() + $5::interval)`, hash, h.Person, h.Org, h.How, HalfLife)
 	return mapError(err)
 }
 
