@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"encoding/base32"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -31,6 +32,7 @@ import (
 	"scratchpaper/e2e/program"
 	"scratchpaper/internal/auth/clerktest"
 	"scratchpaper/internal/localdb/testdb"
+	"scratchpaper/internal/totp"
 )
 
 // output is something that the app has said to somebody.
@@ -221,6 +223,7 @@ func plantedByPassword(t *testing.T) {
 	ana.byProvider(fleet)
 	ana.byForms(fleet, of)
 	token := secrets[len(secrets)-3].value
+	secrets = append(secrets, ana.byPhone(fleet)...)
 	ana.everywhere(sn, tb, plan, con, token, of("the metrics' token"), fleet)
 
 	fleet.Serves[0].Stop()
@@ -407,12 +410,62 @@ func (p *planter) byForms(fleet *program.Fleet, of func(string) string) {
 	}
 }
 
+var (
+	phoneKey     = regexp.MustCompile(`select-all">((?:[A-Z2-7]{4} ){7}[A-Z2-7]{4})<`)
+	recoveryCode = regexp.MustCompile(`<li>([a-z0-9]{4}(?:-[a-z0-9]{4}){3})</li>`)
+)
+
+// byPhone sets up a second factor and signs in by it, with wrong codes and right ones. It gives the phone's key and the recovery codes.
+func (p *planter) byPhone(fleet *program.Fleet) []secret {
+	p.t.Helper()
+	const path = "/account/second-factor"
+	ask := func(client *http.Client, at string, fields url.Values) string {
+		p.t.Helper()
+		resp, err := client.PostForm(fleet.Proxy.URL+at, fields)
+		if err == nil && resp.StatusCode == http.StatusSeeOther {
+			_, _ = io.Copy(io.Discard, resp.Body)
+			resp.Body.Close()
+			resp, err = client.Get(fleet.Proxy.URL + resp.Header.Get("Location"))
+		}
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		page, _ := io.ReadAll(resp.Body) // what is missing is not found
+		return string(page)
+	}
+	shown := phoneKey.FindStringSubmatch(ask(p.Client, path, url.Values{"current": {program.Password}}))
+	if shown == nil {
+		p.t.Fatal("no key for the phone is shown")
+	}
+	joined := strings.ReplaceAll(shown[1], " ", "")
+	raw, err := base32.StdEncoding.DecodeString(joined)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	code := func() string { return totp.Code(raw, totp.Step(time.Now()), totp.Digits) }
+	codes := recoveryCode.FindAllStringSubmatch(ask(p.Client, path+"/confirm", url.Values{"code": {code()}}), -1)
+	if len(codes) == 0 {
+		p.t.Fatal("no recovery codes are shown")
+	}
+	stranger := fleet.Stranger().Client
+	ask(stranger, "/sign-in", url.Values{"email": {"ana@example.org"}, "password": {program.Password}})
+	for _, c := range []string{code(), "abcd-efgh-ijkl-mnop", codes[0][1]} { // used already, wrong, right
+		ask(stranger, "/sign-in/code", url.Values{"code": {c}})
+	}
+	out := []secret{{"the phone's key", shown[1], "GET " + path}, {name: "the phone's key as the address says it", value: joined}, {name: "the phone's key in bytes", value: string(raw)}}
+	for i, c := range codes {
+		out = append(out, secret{fmt.Sprintf("recovery code %d", i+1), c[1], "POST " + path + "/confirm"}, secret{name: fmt.Sprintf("recovery code %d as it is compared", i+1), value: strings.ReplaceAll(c[1], "-", "")})
+	}
+	return out
+}
+
 // everywhere opens every page and document, as the person, by the token and as nobody.
 func (p *planter) everywhere(sn, tb, plan, con, token, metrics string, fleet *program.Fleet) {
 	p.t.Helper()
 	api := "/api/v1"
 	for _, path := range []string{"/", "/connections", "/connections/new", "/connections/new/postgres", "/connections/" + con, "/connections/" + con + "/edit", "/snapshots/new?connection=" + con, sn + "/settings", sn + "/history",
-		tb, tb + "/tools", tb + "/facets?column=name", tb + "/export", tb + "/schema", plan, "/jobs", "/settings", "/account", "/tokens", "/members", "/audit", "/audit.jsonl", "/palette", "/nothing", "/sign-in", "/healthz", "/readyz",
+		tb, tb + "/tools", tb + "/facets?column=name", tb + "/export", tb + "/schema", plan, "/jobs", "/settings", "/account", "/account/second-factor", "/tokens", "/members", "/audit", "/audit.jsonl", "/palette", "/nothing", "/sign-in", "/healthz", "/readyz",
 		api + "/openapi.json", api + "/connections", api + "/connections/" + con, api + "/connections/" + con + "/tables", api + "/connectors", api + "/snapshots", api + sn, api + tb, api + tb + "/records", api + tb + "/export?format=tsv",
 		api + sn + "/history", api + sn + "/shares", api + "/jobs", api + "/tokens", api + "/organization", api + plan, api + plan + "/items", api + "/nothing", "/metrics"} {
 		for _, header := range []string{"", "Bearer " + token, "Bearer " + metrics, "Bearer wrong"} {
