@@ -140,6 +140,65 @@ func TestWhatRefersToARecordIsDeletedBeforeIt(t *testing.T) {
 	}
 }
 
+// silent lets the first request of an operation be without an answer: the service did what it asked for, or did not.
+func (c *counter) silent(op string, acted bool) {
+	once := func(asked string, _ []connectors.Write) error {
+		if asked != op || op == "" {
+			return nil
+		}
+		op = ""
+		return &connectors.Fault{Kind: connectors.Unavailable, Words: "Cut."}
+	}
+	if acted {
+		c.shop.after = once
+	} else {
+		c.shop.before = once
+	}
+}
+
+func TestWhatIsReferredToIsDeletedWhenItIsKnownWhatBecameOfTheReference(t *testing.T) {
+	t.Parallel()
+	for _, how := range []string{"deleted", "changed"} {
+		c := mustCounter(t)
+		c.set(c.books, c.must(c.books, "1").ID, "before", core.TextValue("4"))
+		c.start(t)
+		c.published()
+		asked := len(c.shop.requests())
+		want := []string{"delete books 1", "delete books 1", "delete books 4"}
+		if how == "deleted" {
+			c.deleteRecord(c.books, c.must(c.books, "1").ID)
+			c.silent("delete", false)
+		} else {
+			c.set(c.books, c.must(c.books, "1").ID, "before", core.Value{})
+			c.silent("update", false)
+			want = []string{"update books 1", "update books 1", "delete books 4"}
+		}
+		c.deleteRecord(c.books, c.must(c.books, "4").ID)
+		c.published()
+		if got := c.shop.requests()[asked:]; !slices.Equal(got, want) {
+			t.Errorf("%s: the requests were\n%q, want\n%q", how, got, want)
+		}
+	}
+}
+
+func TestWhatRefersToANewRecordIsSentWhenItIsKnownThatItIsThere(t *testing.T) {
+	t.Parallel()
+	for _, acted := range []bool{true, false} {
+		c := mustCounter(t)
+		author := c.create(c.authors, "name", "New author")
+		book := c.create(c.books, "title", "New", "author", fmt.Sprintf("~%d", author))
+		edited := c.must(c.books, "1").ID
+		c.set(c.books, edited, "author", core.TextValue(fmt.Sprintf("~%d", author)))
+		c.silent("create", acted)
+		c.start(t)
+		p := c.published()
+		for _, record := range []int64{author, book, edited} {
+			c.wantState(p, record, "published")
+		}
+		c.wantShop("books", "1", "author", c.items(p)[author].RemoteID)
+	}
+}
+
 func TestTheServicesOwnIDsThatBeginWithATildeAreKept(t *testing.T) {
 	t.Parallel()
 	c := mustCounter(t)

@@ -150,13 +150,22 @@ func (p *publishing) sendCreates(st publishState) error {
 	return nil
 }
 
-// sendDeletes sends deletes, what refers to a record before it.
+// sendDeletes sends deletes, what refers to a record before it. What became of everything sent before is known first, as far as it can be:
+// the service refuses to delete what a record still refers to whose own change did not arrive.
 func (p *publishing) sendDeletes(st publishState) error {
+	if err := p.settleUnknown(); err != nil {
+		return err
+	}
 	levels, err := p.o.Store.OrderDeletes(p.ctx, p.Job, p.Snapshot, p.plan.ID)
 	if err != nil {
 		return err
 	}
 	for level := min(1, levels); level <= levels; level++ {
+		if level > 1 {
+			if err := p.settleUnknown(); err != nil {
+				return err
+			}
+		}
 		for i := len(p.tables) - 1; i >= 0; i-- { // children first
 			if _, err := p.sendTable(p.tables[i], "delete", level, st); err != nil {
 				return err

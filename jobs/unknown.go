@@ -20,24 +20,26 @@ func (p *publishing) settleUnknown() error {
 	for _, it := range items {
 		byTable[it.Table] = append(byTable[it.Table], it)
 	}
-	resend := false
+	more := false
 	for _, t := range p.tables {
 		again, err := p.settleTable(t, byTable[t.ID])
 		if err != nil {
 			return err
 		}
-		resend = resend || again
+		more = more || again
 	}
 	switch {
-	case resend:
-		return errSlice // they are planned again
+	case more:
+		return errSlice
 	case younger > 0:
 		return waitFor{what: "time", until: time.Now().Add(p.o.Timings.Settle / 4)}
 	}
 	return nil
 }
 
-func (p *publishing) settleTable(t store.Table, items []store.Item) (resend bool, err error) {
+// settleTable settles items of one table, and says whether there is more to send now: some of them again, or what refers to a new record
+// that turned out to be there.
+func (p *publishing) settleTable(t store.Table, items []store.Item) (more bool, err error) {
 	if len(items) == 0 {
 		return false, nil
 	}
@@ -64,17 +66,17 @@ func (p *publishing) settleTable(t store.Table, items []store.Item) (resend bool
 		if err != nil {
 			return false, err
 		}
+		for _, o := range judged {
+			more = more || o.State == "planned" || op == "create" && o.State == "published"
+		}
 		out = append(out, judged...)
-	}
-	for _, o := range out {
-		resend = resend || o.State == "planned"
 	}
 	p.o.Fault("publish.judged")
 	if err := p.saveOutcomes(t, out); err != nil {
 		return false, err
 	}
 	p.o.Fault("publish.settled")
-	return resend, p.o.Store.MergeOutcomes(p.ctx, p.By, t, p.plan.ID)
+	return more, p.o.Store.MergeOutcomes(p.ctx, p.By, t, p.plan.ID)
 }
 
 // judgeCreates asks the connector for creates whose answer was lost.
