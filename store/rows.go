@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math/bits"
 	"strconv"
 	"strings"
 
@@ -38,11 +39,23 @@ func (s *Store) rows(ctx context.Context, q querier, t Table, ids []int64, opts 
 	}
 	cols := chosenColumns(t, opts.Columns)
 	sql := "select " + rowColumns(cols, opts.CutAt) + ", " + openSuggestions(t) + " from " + dataTable(t) + " r where r._id = any($1)"
-	found, err := scanRows(ctx, q, cols, opts.CutAt, true, sql, ids)
+	mode, sql := howToAsk(t, len(cols), sql)
+	found, err := scanRows(ctx, q, cols, opts.CutAt, true, sql, mode, ids)
 	if err != nil {
 		return nil, err
 	}
 	return inOrder(found, ids), nil
+}
+
+// howToAsk says whether the server keeps the plan of a statement that finds records of a table by id. A plan is kept for as long as nobody
+// analyzes the table, so it has to stay right: not that of a table which was nearly empty and has grown since, for which the statement names the
+// size in a comment and is another one when the table has doubled; nor one that also looks for suggestions, which come by the million.
+func howToAsk(t Table, columns int, sql string) (pgx.QueryExecMode, string) {
+	c := t.Counts
+	if columns > maxPreparedColumns || c.Records == nil || *c.Records < leastPrepared || c.Suggestions == nil || *c.Suggestions > 0 {
+		return described, sql
+	}
+	return prepared, sql + " /* of " + strconv.Itoa(1<<bits.Len64(uint64(*c.Records))) + " at most */" // #nosec G115 -- a count is not negative
 }
 
 // FirstRows answers the first window of a cold view by a LIMIT query, while its order is computed. Codes: NotFound, Invalid.
@@ -62,7 +75,7 @@ func (s *Store) FirstRows(ctx context.Context, by core.Actor, ref TableRef, v Vi
 	args = append(args, limit)
 	sql := "select " + rowColumns(cols, opts.CutAt) + " from " + dataTable(t) + " r where " + where + " order by " + order +
 		" limit $" + strconv.Itoa(len(args))
-	found, err := scanRows(ctx, s.pool, cols, opts.CutAt, false, sql, args...)
+	found, err := scanRows(ctx, s.pool, cols, opts.CutAt, false, sql, append([]any{described}, args...)...)
 	if err != nil {
 		return nil, mapError(err)
 	}
@@ -102,7 +115,7 @@ func openSuggestions(t Table) string {
 
 // scanRows reads what rowColumns lists and, if dressed, openSuggestions behind it.
 func scanRows(ctx context.Context, q querier, cols []core.Column, cutAt int, dressed bool, sql string, args ...any) ([]Row, error) {
-	rows, err := q.Query(ctx, sql, append([]any{described}, args...)...)
+	rows, err := q.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, fmt.Errorf("rows: %w", err)
 	}

@@ -141,6 +141,7 @@ func Connect(ctx context.Context, url string, maxConns int32, tracer pgx.QueryTr
 	cfg.ConnConfig.Tracer = tracer
 	cfg.ConnConfig.ConnectTimeout = 10 * time.Second
 	cfg.MaxConns = maxConns
+	cfg.ConnConfig.StatementCacheCapacity = maxPrepared
 	cfg.AfterConnect = inUTC
 	cfg.PingTimeout = 5 * time.Second
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
@@ -306,3 +307,15 @@ const dynamic = pgx.QueryExecModeDescribeExec
 // described is dynamic for statements that are asked again and again: the client remembers what they take and give, which saves a
 // round trip, and the server still keeps nothing.
 const described = pgx.QueryExecModeCacheDescribe
+
+// prepared is for the one statement over a snapshot's tables that scrolling asks again and again, and whose plan is always the same: planning
+// it anew took a third of its time.
+const prepared = pgx.QueryExecModeCacheStatement
+
+// A connection keeps at most maxPrepared statements, the latest, and none of more than maxPreparedColumns columns: one of 12 columns takes
+// 59 kB of the server's memory, of 48 115 kB, of 300 736 kB.
+const (
+	maxPrepared        = 128
+	maxPreparedColumns = 48
+	leastPrepared      = 1000 // records of a table: below that Postgres may well read all of it
+)
