@@ -812,7 +812,7 @@ func Webhook(p Page, v WebhookView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = FormField(Field{Name: "keep", Label: "The one that it has signs on for", Kind: "choice", Choices: keptSecrets, Required: true, Value: "24h"}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = FormField(Field{Name: "keep", Label: "Keep signing with the old secret for", Kind: "choice", Choices: keptSecrets, Required: true, Value: "24h"}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -842,7 +842,7 @@ func Webhook(p Page, v WebhookView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 71, "</form><p class=\"mt-2 text-small text-ink-2\">Until then each message has both signatures, and the receiver takes either: give it the new secret meanwhile, and nothing is missed.</p></section>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 71, "</form><p class=\"mt-2 text-small text-ink-2\">Until then each message is signed with both secrets, so that nothing is missed while you give the receiver the new one.</p></section>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
