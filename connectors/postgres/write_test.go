@@ -138,6 +138,9 @@ func TestRefusalsNameTheirField(t *testing.T) {
 			t.Errorf("%s: %+v", c.field, f)
 		}
 	}
+	if f := outcomes[2].Err; f != nil && !strings.HasSuffix(f.Words, `unique constraint "strict_code_key". Key (code)=(c8) already exists.`) {
+		t.Errorf("the service's words are %q", f.Words)
+	}
 	if outcomes[6].Err != nil || d.query(`select string_agg(other, ',') from strict`) != "fine" {
 		t.Errorf("the good one: %v", outcomes[6].Err)
 	}
