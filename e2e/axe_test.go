@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"os"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -10,33 +9,24 @@ import (
 	"scratchpaper/internal/browsertest"
 )
 
-func mustAxe(t *testing.T) string {
-	t.Helper()
-	axe, err := os.ReadFile("../node_modules/axe-core/axe.min.js")
-	if err != nil {
-		t.Fatalf("axe-core is needed (npm ci): %v", err)
-	}
-	return string(axe)
-}
-
 // accessible looks at a page in each rendering: axe finds nothing, and nothing is wider than the window.
-func (b tab) accessible(axe, name, address string) {
+func (b tab) accessible(name, address string) {
 	b.t.Helper()
 	b.eachRendering(func(r browsertest.Rendering) {
 		b.says(`document.cookie = 'theme=` + r.Theme + `; path=/'`)
 		b.open(address)
 		b.until(name+" is there", `document.readyState === 'complete'`)
-		b.looksAt(axe, name, r)
+		b.looksAt(name, r)
 	})
 }
 
 // accessibleAsItIs looks in each rendering at a page that no address gives, as a form that is filled in.
-func (b tab) accessibleAsItIs(axe, name string) {
+func (b tab) accessibleAsItIs(name string) {
 	b.t.Helper()
 	b.eachRendering(func(r browsertest.Rendering) {
 		b.says(`(document.documentElement.dataset.theme = '` + r.Theme + `', true)`)
 		b.until("it is laid out anew", fmt.Sprintf("innerWidth === %d", r.Width))
-		b.looksAt(axe, name, r)
+		b.looksAt(name, r)
 	})
 	b.says(`(document.documentElement.dataset.theme = 'light', true)`)
 }
@@ -59,16 +49,11 @@ func (b tab) resize(width int64) {
 	}
 }
 
-func (b tab) looksAt(axe, name string, r browsertest.Rendering) {
+func (b tab) looksAt(name string, r browsertest.Rendering) {
 	b.t.Helper()
 	ctx, cancel := b.within()
 	defer cancel()
-	found, err := chromedp.Run(ctx, chromedp.Evaluate[string](axe+`;axe.run(document).then(r =>
-		r.violations.map(v => v.id + ': ' + v.nodes.slice(0, 3).map(n => n.html.slice(0, 200) + ' ' + n.failureSummary).join(' | ')).join('\n') +
-		(document.documentElement.scrollWidth > innerWidth ? '\nthe page is wider than the window' : ''))`, chromedp.EvalAwaitPromise))
-	if err != nil {
-		b.t.Fatalf("axe on %s: %v", name, err)
-	}
+	found := browsertest.Violations(ctx, b.t)
 	if found != "" {
 		b.t.Errorf("%s at %d, %s: %s", name, r.Width, r.Theme, found)
 	}
@@ -81,7 +66,6 @@ func TestThePagesOfAPublishCanBeReadByEverybody(t *testing.T) {
 	t.Parallel()
 	a, snapshot, places := mustSample(t)
 	b := mustTab(t, 1440, 900)
-	axe := mustAxe(t)
 	a.changedPlaces(snapshot, places)
 	conn := a.service()
 	record := a.call("GET", places+"/records?limit=1", nil, 200)
@@ -99,22 +83,22 @@ func TestThePagesOfAPublishCanBeReadByEverybody(t *testing.T) {
 	plan := snapshot + "/plans/" + text(a.call("POST", snapshot+"/plans", object{}, 201), "id")
 
 	b.open(a.url)
-	b.accessible(axe, "plan", a.url+plan)
+	b.accessible("plan", a.url+plan)
 	job := text(a.call("POST", plan+"/publish", object{"deletes": true}, 202), "job", "id")
 	a.waitJob(job, "done")
 	p := a.call("GET", plan, nil, 200)
 	if number(p, "counts", "failed") != 1 || number(p, "counts", "conflict") != 1 || number(p, "counts", "published") != 37 {
 		t.Fatalf("the publish came to %v", p)
 	}
-	b.accessible(axe, "published", a.url+plan)
+	b.accessible("published", a.url+plan)
 	if !b.says(`document.body.innerText.includes('violates foreign key constraint')`) {
 		t.Error("the failure does not show the service's own words")
 	}
-	b.accessible(axe, "publish-failed", a.url+plan+"?state=failed")
-	b.accessible(axe, "publish-job", a.url+"/jobs/"+job)
-	b.accessible(axe, "history", a.url+snapshot+"/history")
-	b.accessible(axe, "snapshot-settings", a.url+snapshot+"/settings")
-	b.accessible(axe, "grid-conflict", a.url+places+"?filter=conflict()")
-	b.accessible(axe, "record-conflict", a.url+places+"?filter=conflict()&record="+fmt.Sprint(number(record, "items", 0, "id")))
-	b.accessible(axe, "home", a.url+"/")
+	b.accessible("publish-failed", a.url+plan+"?state=failed")
+	b.accessible("publish-job", a.url+"/jobs/"+job)
+	b.accessible("history", a.url+snapshot+"/history")
+	b.accessible("snapshot-settings", a.url+snapshot+"/settings")
+	b.accessible("grid-conflict", a.url+places+"?filter=conflict()")
+	b.accessible("record-conflict", a.url+places+"?filter=conflict()&record="+fmt.Sprint(number(record, "items", 0, "id")))
+	b.accessible("home", a.url+"/")
 }

@@ -59,11 +59,10 @@ func TestTheWholeJobOnWordPressInTheBrowser(t *testing.T) {
 		began = time.Now()
 	}
 
-	axe := mustAxe(t)
 	b.open(a.url)
-	b.accessible(axe, "wordpress-form-empty", a.url+"/connections/new/wordpress")
-	b.connectWordPress(a, site, axe)
-	b.accessibleAsItIs(axe, "wordpress-tables")
+	b.accessible("wordpress-form-empty", a.url+"/connections/new/wordpress")
+	b.connectWordPress(a, site)
+	b.accessibleAsItIs("wordpress-tables")
 	b.until("the tables say how many records they have", fmt.Sprintf(`document.querySelector('[data-choose-table]').dataset.records === '%d'`, size.Posts))
 	b.takeAllTables()
 	b.eventually("the grid is shown", limit, `document.querySelector('`+firstRow+`')`)
@@ -78,7 +77,7 @@ func TestTheWholeJobOnWordPressInTheBrowser(t *testing.T) {
 	b.goTo(0, "Featured image")
 	b.until("the featured images are pictures with titles", `[...document.querySelectorAll('#grid [role=gridcell] img.thumb')].some(i => i.naturalWidth > 0 && i.parentElement.textContent.includes('Picture'))`)
 	b.shot("wordpress-featured")
-	b.accessible(axe, "wordpress-posts", b.text("location.href"))
+	b.accessible("wordpress-posts", b.text("location.href"))
 	before := site.Rows(t)
 
 	changed := (size.Posts + 2) / 5
@@ -89,7 +88,7 @@ func TestTheWholeJobOnWordPressInTheBrowser(t *testing.T) {
 	b.trashPosts(trashed)
 	step("created and deleted")
 
-	b.publishWhole("wordpress", axe, limit)
+	b.publishWhole("wordpress", limit)
 	step("published")
 	wantWhales(t, site, before, changed, created, trashed)
 
@@ -98,11 +97,11 @@ func TestTheWholeJobOnWordPressInTheBrowser(t *testing.T) {
 	if b.says(`document.querySelector('#deletes')`) {
 		b.click("#deletes")
 	}
-	b.accessibleAsItIs(axe, "wordpress-revert-plan")
+	b.accessibleAsItIs("wordpress-revert-plan")
 	b.click("#publish")
 	b.eventually("the revert is done", limit, `document.querySelector('#revert')`)
 	step("reverted")
-	b.accessibleAsItIs(axe, "wordpress-reverted")
+	b.accessibleAsItIs("wordpress-reverted")
 	if d := before.Differing(site.Rows(t)); len(d) != 0 {
 		t.Errorf("after the revert the site differs: %v", d)
 	}
@@ -129,7 +128,7 @@ func counting(name string, n int) string {
 }
 
 // connectWordPress goes the way from the gallery to a saved connection.
-func (b tab) connectWordPress(a *app, site *wordpresstest.Site, axe string) {
+func (b tab) connectWordPress(a *app, site *wordpresstest.Site) {
 	b.t.Helper()
 	b.open(a.url + "/connections/new")
 	b.shot("wordpress-gallery")
@@ -141,7 +140,7 @@ func (b tab) connectWordPress(a *app, site *wordpresstest.Site, axe string) {
 	}
 	b.click(`#connection-form button[value=test]`)
 	b.until("it works", `document.querySelector('#connection-form').innerText.includes('It works')`)
-	b.accessibleAsItIs(axe, "wordpress-form")
+	b.accessibleAsItIs("wordpress-form")
 	b.click(`#connection-form [name=password]`)
 	b.press(kb.Enter) // saves, though the first button on the form leads to the site
 	b.until("the tables are shown", `location.pathname === '/snapshots/new' && document.querySelector('[name=table]')`)
@@ -209,19 +208,19 @@ func (b tab) trashPosts(n int) {
 }
 
 // publishWhole makes a plan of everything, looks at its forecast, ticks its deletes and publishes it.
-func (b tab) publishWhole(name, axe string, limit time.Duration) {
+func (b tab) publishWhole(name string, limit time.Duration) {
 	b.t.Helper()
 	b.click(`form[action$="/plans"] button`)
 	b.eventually("the plan is shown", limit, `location.pathname.includes('/plans/') && document.querySelector('#publish') && document.readyState === 'complete'`)
 	b.until("it forecasts", `/requests?/.test(document.querySelector('#publish-form')?.innerText)`)
 	b.until("it says what the deletes do", `document.querySelector('[data-effects]')?.innerText.includes('trash')`)
 	b.click("#deletes")
-	b.accessibleAsItIs(axe, name+"-plan")
+	b.accessibleAsItIs(name + "-plan")
 	b.click("#publish")
 	b.until("the publish goes on", `document.querySelector('progress, #revert')`)
 	b.shot(name + "-publishing")
 	b.eventually("the publish is done", limit, `document.querySelector('#revert')`)
-	b.accessibleAsItIs(axe, name+"-published")
+	b.accessibleAsItIs(name + "-published")
 }
 
 // wantWhales checks in WordPress' database that exactly what was approved differs.

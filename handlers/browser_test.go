@@ -57,15 +57,9 @@ func (b *browser) until(what, condition string) {
 }
 
 // violations asks axe, and whether the page is wider than the window.
-func (b *browser) violations(axe string) string {
+func (b *browser) violations() string {
 	b.t.Helper()
-	found, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](axe+`;axe.run(document).then(r =>
-		r.violations.map(v => v.id + ': ' + v.nodes.slice(0, 3).map(n => n.html.slice(0, 160)).join(' | ')).join('\n')
-		+ (document.documentElement.scrollWidth > innerWidth ? 'wider than the window: ' + document.documentElement.scrollWidth : ''))`, chromedp.EvalAwaitPromise))
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	return found
+	return browsertest.Violations(b.ctx, b.t)
 }
 
 // shot keeps a picture of the page in the folder that SHOTS names, if any.
@@ -85,19 +79,10 @@ func (b *browser) shot(path, theme string, width int64) {
 	}
 }
 
-func mustAxe(t *testing.T) string {
-	t.Helper()
-	axe, err := os.ReadFile("../node_modules/axe-core/axe.min.js")
-	if err != nil {
-		t.Fatalf("axe-core is needed (npm ci): %v", err)
-	}
-	return string(axe)
-}
-
 func TestPagesCanBeReadByEverybody(t *testing.T) {
 	t.Parallel()
 	s := mustSite(t)
-	axe, con := mustAxe(t), s.mustConnect(t)
+	con := s.mustConnect(t)
 	j, err := s.store.Enqueue(t.Context(), s.by, store.NewJob{Kind: "refresh", Label: "Refresh Spring"})
 	if err != nil {
 		t.Fatal(err)
@@ -106,7 +91,7 @@ func TestPagesCanBeReadByEverybody(t *testing.T) {
 	b := mustBrowser(t, s, 1440)
 	pages := []string{"/", "/connections", "/connections/new", "/connections/new/postgres", "/connections/" + con, "/snapshots/new?connection=" + con,
 		"/jobs", "/jobs/" + j.ID, file, "/settings", "/gallery", "/nope"}
-	b.looksAt(axe, pages...)
+	b.looksAt(pages...)
 }
 
 func TestTheFormStaysWithWhatWasWrong(t *testing.T) {
@@ -203,7 +188,7 @@ func TestAnErrorIsSaidInTheCornerAndNothingIsReplaced(t *testing.T) {
 	b.must(chromedp.Click(chromedp.CSS("#health button")))
 	b.until("the sentence", "document.querySelector('#toasts [role=alert]')?.textContent.includes('not here')")
 	b.until("the page as it was", "document.querySelector('#health button').textContent.trim() === 'Test'")
-	if found := b.violations(mustAxe(t)); strings.TrimSpace(found) != "" {
+	if found := b.violations(); found != "" {
 		t.Error(found)
 	}
 }

@@ -2,7 +2,6 @@ package handlers
 
 import (
 	"net/url"
-	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -37,7 +36,7 @@ func TestPeopleSetUpInviteAndSignInWithABrowser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if found := b.violations(mustAxe(t)); strings.TrimSpace(found) != "" {
+	if found := b.violations(); found != "" {
 		t.Errorf("the link that is shown once: %s", found)
 	}
 	b.open("/account")
@@ -60,28 +59,26 @@ func TestThePagesOfGettingInCanBeReadByEverybody(t *testing.T) {
 	ana := h.mustSetUp(t)
 	ana.mustInvite(t, "ben@example.org", "publisher")
 	ana.mustJoin(t, "cleo.with.a.long.name@departments.example.org", "viewer")
-	axe := mustAxe(t)
 	b := mustBrowser(t, h.site, 1440)
-	look := func(pages ...string) { t.Helper(); b.looksAt(axe, pages...) }
-	look("/sign-in", "/forgot", "/reset", "/invitation")
+	b.looksAt("/sign-in", "/forgot", "/reset", "/invitation")
 	b.signsIn("ana@example.org")
 	b.open("/tokens")
 	b.must(chromedp.SendKeys(chromedp.CSS("#field-name"), "Nightly import\r"))
 	b.until("the token", `document.querySelector('#once-token')?.value.startsWith('sp_')`)
-	if found := b.violations(axe); strings.TrimSpace(found) != "" {
+	if found := b.violations(); found != "" {
 		t.Errorf("the token that is shown once: %s", found)
 	}
 	b.shot("/token-once", "light", 1440)
-	look("/account", "/members", "/tokens", "/audit")
+	b.looksAt("/account", "/members", "/tokens", "/audit")
 	b.must(chromedp.EmulateViewport(390, 900), chromedp.Click(chromedp.CSS("#account summary")))
-	if found := b.violations(axe); strings.TrimSpace(found) != "" {
+	if found := b.violations(); found != "" {
 		t.Errorf("the open menu: %s", found)
 	}
 	b.shot("/menu", "dark", 390)
 }
 
 // looksAt lets axe look at pages in each rendering.
-func (b *browser) looksAt(axe string, pages ...string) {
+func (b *browser) looksAt(pages ...string) {
 	b.t.Helper()
 	for _, r := range browsertest.Renderings() {
 		b.must(chromedp.EmulateViewport(r.Width, 900))
@@ -91,7 +88,7 @@ func (b *browser) looksAt(axe string, pages ...string) {
 		}
 		for _, path := range pages {
 			b.open(path)
-			if found := b.violations(axe); found != "" {
+			if found := b.violations(); found != "" {
 				b.t.Errorf("%s at %d, %s: %s", path, r.Width, r.Theme, found)
 			}
 			b.shot(path, r.Theme, r.Width)
@@ -120,8 +117,7 @@ func TestWhatIsTypedCanBeShownAndItsStrengthIsSaid(t *testing.T) {
 	b.must(chromedp.SendKeys(chromedp.CSS("#field-password"), "er than my kettle is high\t "))
 	b.until("what is typed", `document.activeElement.getAttribute('aria-pressed') === 'true' && document.querySelector('#field-password').type === 'text'`)
 	b.until("its strength", `document.querySelector('#field-password-strength').innerText.includes('Strong')`)
-	axe := mustAxe(t)
-	if found := b.violations(axe); strings.TrimSpace(found) != "" {
+	if found := b.violations(); found != "" {
 		t.Error(found)
 	}
 	b.shot("/reset-shown", "light", 390)
@@ -141,20 +137,20 @@ func TestASecondFactorIsSetUpInABrowser(t *testing.T) {
 	h := mustHouse(t)
 	ana := h.mustSetUp(t)
 	ana.mustJoin(t, "ben.with.a.long.name@departments.example.org", "publisher")
-	axe, b := mustAxe(t), mustBrowser(t, h.site, 1440)
+	b := mustBrowser(t, h.site, 1440)
 	clean := func(what string) {
 		t.Helper()
 		for _, r := range browsertest.Renderings() {
 			b.must(chromedp.EmulateViewport(r.Width, 900))
 			b.until(what, `(document.documentElement.dataset.theme = "`+r.Theme+`")`)
-			if found := b.violations(axe); strings.TrimSpace(found) != "" {
+			if found := b.violations(); found != "" {
 				t.Errorf("%s at %d, %s: %s", what, r.Width, r.Theme, found)
 			}
 			b.shot(what, r.Theme, r.Width)
 		}
 	}
 	b.signsIn("ana@example.org")
-	b.looksAt(axe, factorPath, "/account")
+	b.looksAt(factorPath, "/account")
 	b.open(factorPath)
 	b.must(chromedp.SendKeys(chromedp.CSS("#field-current"), goodPassword+"\r"))
 	b.until("the QR code", `document.readyState === 'complete' && document.querySelector('svg[role=img] path')`)
@@ -171,12 +167,12 @@ func TestASecondFactorIsSetUpInABrowser(t *testing.T) {
 	}
 	b.open(factorPath)
 	clean("factor-on")
-	b.looksAt(axe, "/account", "/members", "/settings")
+	b.looksAt("/account", "/members", "/settings")
 	b.must(chromedp.EmulateViewport(1440, 900))
 	b.open("/settings")
 	b.must(chromedp.SetValue(chromedp.CSS("#second-factor"), "everybody"), chromedp.Click(chromedp.CSS("form[action='/organization/settings'] button")))
 	b.until("the setting", `document.querySelector('#second-factor').value === 'everybody' && document.body.innerText.includes('Saved.')`)
-	b.looksAt(axe, "/members")
+	b.looksAt("/members")
 	b.must(chromedp.EmulateViewport(1440, 900), chromedp.Click(chromedp.CSS("#account summary")), chromedp.Click(chromedp.CSS("form[action='/sign-out'] button")))
 	b.until("the sign-in", `document.readyState === 'complete' && location.pathname === '/sign-in'`)
 	b.must(chromedp.SendKeys(chromedp.CSS("#field-email"), "ana@example.org"), chromedp.SendKeys(chromedp.CSS("#field-password"), goodPassword+"\r"))

@@ -251,5 +251,5 @@ func TestThePagesOfWebhooksCanBeReadByEverybodyAndChangeByThemselves(t *testing.
 	b.until("the test", `document.querySelector('#deliveries')?.innerText.includes('about to be sent')`)
 	s.mustTell(t)
 	b.until("the delivery", `document.querySelector('#deliveries').innerText.includes('It answers 200')`)
-	b.looksAt(mustAxe(t), "/settings/webhooks", page)
+	b.looksAt("/settings/webhooks", page)
 }

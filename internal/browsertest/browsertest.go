@@ -6,6 +6,8 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -51,3 +53,32 @@ func Renderings() []Rendering {
 	}
 	return []Rendering{{1440, "light"}, {390, "dark"}}
 }
+
+// Violations gives what axe has against the page of a context, a rule a line, and whether it is wider than its window; "" is nothing.
+func Violations(ctx context.Context, t testing.TB) string {
+	t.Helper()
+	source, err := axe()
+	if err != nil {
+		t.Fatalf("axe-core is needed (npm ci): %v", err)
+	}
+	found, err := chromedp.Run(ctx, chromedp.Evaluate[string](source+`;axe.run(document).then(r => [
+		...r.violations.map(v => v.id + ': ' + v.nodes.slice(0, 3).map(n => n.html.slice(0, 200) + ' ' + n.failureSummary).join(' | ')),
+		...document.documentElement.scrollWidth > innerWidth ? ['wider than the window: ' + document.documentElement.scrollWidth] : []].join('\n'))`, chromedp.EvalAwaitPromise))
+	if err != nil {
+		t.Fatalf("axe: %v", err)
+	}
+	return found
+}
+
+// axe reads the program from the module's folder, which is above that of the package whose tests run.
+var axe = sync.OnceValues(func() (string, error) {
+	dir, err := os.Getwd()
+	for err == nil && dir != filepath.Dir(dir) {
+		if _, e := os.Stat(filepath.Join(dir, "go.mod")); e == nil {
+			break
+		}
+		dir = filepath.Dir(dir)
+	}
+	source, err := os.ReadFile(filepath.Join(dir, "node_modules", "axe-core", "axe.min.js")) // #nosec G304 -- tests only
+	return string(source), err
+})
