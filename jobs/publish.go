@@ -156,20 +156,46 @@ func (p *publishing) sendDeletes(st publishState) error {
 	if err := p.settleUnknown(); err != nil {
 		return err
 	}
-	levels, err := p.o.Store.OrderDeletes(p.ctx, p.Job, p.Snapshot, p.plan.ID)
+	limit, err := p.batchSize("delete", st)
 	if err != nil {
 		return err
 	}
-	for level := min(1, levels); level <= levels; level++ {
-		if level > 1 {
+	levels, err := p.o.Store.OrderDeletes(p.ctx, p.Job, p.Snapshot, p.plan.ID, limit)
+	if err != nil {
+		return err
+	}
+	if levels == nil {
+		return p.sendDeletesOf(0, st)
+	}
+	for i, together := range levels {
+		if i > 0 {
 			if err := p.settleUnknown(); err != nil {
 				return err
 			}
 		}
-		for i := len(p.tables) - 1; i >= 0; i-- { // children first
-			if _, err := p.sendTable(p.tables[i], "delete", level, st); err != nil {
-				return err
-			}
+		if err := p.roomFor(together, st); err != nil {
+			return err
+		}
+		if err := p.sendDeletesOf(i+1, st); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// roomFor waits for a person where fewer of the plan's first records are left than deletes that can only go together.
+func (p *publishing) roomFor(together int, st publishState) error {
+	if left, bounded := p.leftOfFirst(st); bounded && left < int64(together) {
+		return waitFor{what: "person"}
+	}
+	return nil
+}
+
+// sendDeletesOf sends the deletes of a level; 0 is all.
+func (p *publishing) sendDeletesOf(level int, st publishState) error {
+	for i := len(p.tables) - 1; i >= 0; i-- { // children first
+		if _, err := p.sendTable(p.tables[i], "delete", level, st); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -262,19 +288,27 @@ func (p *publishing) batchSize(op string, st publishState) (int, error) {
 	if size <= 0 {
 		size = 1
 	}
+	left, bounded := p.leftOfFirst(st)
+	switch {
+	case !bounded:
+		return size, nil
+	case left <= 0:
+		return 0, waitFor{what: "person"}
+	}
+	return int(min(int64(size), left)), nil
+}
+
+// leftOfFirst gives how many records may still be sent before a person goes on, where the plan is published for its first ones only.
+func (p *publishing) leftOfFirst(st publishState) (left int64, bounded bool) {
 	c := p.plan.Counts
 	waiting := c.Planned
 	if !p.plan.Deletes {
 		waiting -= c.Deletes
 	}
 	if p.plan.First == 0 || st.Continued || waiting <= 0 {
-		return size, nil
+		return 0, false
 	}
-	left := int64(p.plan.First) - c.Published - c.Failed - c.Unknown
-	if left <= 0 {
-		return 0, waitFor{what: "person"}
-	}
-	return int(min(int64(size), left)), nil
+	return int64(p.plan.First) - c.Published - c.Failed - c.Unknown, true
 }
 
 // limits are those of the service: a plan is one connection's.

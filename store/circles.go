@@ -107,24 +107,128 @@ func circleBreaks(waits []wait) map[int64][]int {
 	return later
 }
 
-// deleteLevels gives the level of each item that waits or is waited for: 1 waits for nothing, the others go after those that
-// they wait for. A circle, and what waits for one, is of the last, which is never the first: those that wait for nothing do not
-// share a request with a circle that the service may refuse.
-func deleteLevels(waits []wait) map[int64]int {
-	w := newWaiting(waits)
-	levels, level := map[int64]int{}, 1
-	for now := w.items(func(item int64) bool { return w.outs[item] == 0 }); len(now) > 0; level++ {
-		var next []int64
-		for _, item := range now {
-			levels[item] = level
-			next = append(next, w.freed(item)...)
+// deleteLevels gives the level of each item that waits or is waited for: 1 waits for nothing, the others go after those that they wait for.
+// Those of a circle go together, in a level without others that could be sent without them, and with further circles only as long as these are
+// not more items than limit. together says of each level, from 1 at index 0, how many items of circles it has; 0: they may go one by one.
+func deleteLevels(waits []wait, limit int) (levels map[int64]int, together []int) {
+	groups := circlesOf(newWaiting(waits))
+	depth, deepest := map[int64]int{}, 0 // how many go one after the other before an item
+	for _, g := range groups {
+		at := 0
+		for _, item := range g.items {
+			for _, on := range g.on[item] {
+				at = max(at, depth[on]+1)
+			}
 		}
-		now = next
+		for _, item := range g.items {
+			depth[item] = at
+		}
+		deepest = max(deepest, at)
+	}
+	byDepth := make([][]group, deepest+1)
+	for _, g := range groups {
+		at := depth[g.items[0]]
+		byDepth[at] = append(byDepth[at], g)
+	}
+	levels = map[int64]int{}
+	for at, list := range byDepth {
+		single, circle := 0, 0 // the levels that are being filled
+		if at == 0 {
+			together, single = append(together, 0), 1 // of items that are not named too
+		}
+		for _, g := range list {
+			to := &single
+			if g.circle {
+				if to = &circle; circle > 0 && together[circle-1]+len(g.items) > limit {
+					circle = 0
+				}
+			}
+			if *to == 0 {
+				together = append(together, 0)
+				*to = len(together)
+			}
+			for _, item := range g.items {
+				levels[item] = *to
+			}
+			if g.circle {
+				together[circle-1] += len(g.items)
+			}
+		}
+	}
+	return levels, together
+}
+
+// group is an item, or those that wait for each other in a circle.
+type group struct {
+	items  []int64
+	circle bool
+	on     map[int64][]int64 // by item: for whom it waits outside
+}
+
+// circlesOf gives the groups of a graph, each after those that it waits for: the strongly connected components in Tarjan's order, without
+// recursion, since a chain may be as long as a plan. A circle of one is an item that waits for itself, which goes by itself.
+func circlesOf(w *waiting) []group {
+	type visit struct {
+		item int64
+		next int // of w.out[item]
+	}
+	var groups []group
+	var path []visit
+	var open []int64 // seen, and in no group yet
+	seen, low, done := map[int64]int{}, map[int64]int{}, map[int64]bool{}
+	enter := func(item int64) {
+		seen[item] = len(seen) + 1
+		low[item] = seen[item]
+		path, open = append(path, visit{item, 0}), append(open, item)
+	}
+	leave := func(item int64) {
+		path = path[:len(path)-1]
+		if len(path) > 0 {
+			low[path[len(path)-1].item] = min(low[path[len(path)-1].item], low[item])
+		}
+		if low[item] != seen[item] {
+			return
+		}
+		at := len(open) - 1
+		for open[at] != item {
+			at--
+		}
+		g := group{items: slices.Clone(open[at:]), circle: len(open)-at > 1, on: map[int64][]int64{}}
+		open = open[:at]
+		slices.Sort(g.items)
+		for _, member := range g.items {
+			done[member] = true
+		}
+		for _, member := range g.items {
+			for _, x := range w.out[member] {
+				if _, inside := slices.BinarySearch(g.items, x.on); !inside {
+					g.on[member] = append(g.on[member], x.on)
+				}
+			}
+		}
+		groups = append(groups, g)
 	}
 	for _, item := range w.items(func(int64) bool { return true }) {
-		levels[item] = max(level, 2)
+		if seen[item] == 0 {
+			enter(item)
+		}
+		for len(path) > 0 {
+			v := &path[len(path)-1]
+			if v.next == len(w.out[v.item]) {
+				leave(v.item)
+				continue
+			}
+			on := w.out[v.item][v.next].on
+			v.next++
+			switch {
+			case seen[on] == 0:
+				enter(on)
+			case !done[on]:
+				low[v.item] = min(low[v.item], seen[on])
+			}
+		}
 	}
-	return levels
+	return groups
 }
 
 // waiting is a graph of items that wait for items, from which one after the other is taken out.
@@ -246,10 +350,11 @@ func sendLater(ctx context.Context, tx pgx.Tx, snap Snapshot, later map[int64][]
 	return nil
 }
 
-// OrderDeletes puts the planned deletes of a plan in levels, from 1, so that what refers to a record goes before it. It gives
-// the number of levels; 0: none refers to another, and any order will do. Those that refer to each other in a circle are of the
-// last level, together. Codes: Conflict (ErrLeaseLost).
-func (s *Store) OrderDeletes(ctx context.Context, j *Job, snap Snapshot, plan string) (levels int, err error) {
+// OrderDeletes puts the planned deletes of a plan in levels, from 1, so that what refers to a record goes before it. Those that refer to each
+// other in a circle are of one level, which has others only if they are such circles too, and limit is not exceeded. It gives how many deletes
+// of each level go together or not at all, 0 where they may go one by one; no level: none refers to another, and any order will do. Codes:
+// Conflict (ErrLeaseLost).
+func (s *Store) OrderDeletes(ctx context.Context, j *Job, snap Snapshot, plan string, limit int) (together []int, err error) {
 	err = s.tx(atPoint(ctx, "publish.order"), core.System(j.Org), func(tx pgx.Tx) error {
 		if err := s.leaseTx(ctx, tx, j); err != nil {
 			return err
@@ -260,8 +365,10 @@ func (s *Store) OrderDeletes(ctx context.Context, j *Job, snap Snapshot, plan st
 		}
 		var items []int64
 		var at []int32
-		for item, level := range deleteLevels(waits) {
-			items, at, levels = append(items, item), append(at, int32(level)), max(levels, level) // #nosec G115 -- there are no more levels than records in one plan
+		var levels map[int64]int
+		levels, together = deleteLevels(waits, limit)
+		for item, level := range levels {
+			items, at = append(items, item), append(at, int32(level)) // #nosec G115 -- there are no more levels than records in one plan
 		}
 		table := ident(snap.Schema, "_publish_items")
 		_, err = tx.Exec(ctx, `update `+table+` i set position = coalesce(l.level, 1) from `+table+` o left join unnest($2::bigint[], $3::int[]) l(item, level) on l.item = o.id
@@ -271,7 +378,7 @@ func (s *Store) OrderDeletes(ctx context.Context, j *Job, snap Snapshot, plan st
 		}
 		return nil
 	})
-	return levels, err
+	return together, err
 }
 
 // deletesThatWait gives which planned deletes wait for which: a record for those that the service holds as referring to it.

@@ -3,6 +3,7 @@ package store
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"testing"
 )
 
@@ -39,16 +40,40 @@ func TestManyRecordsOfOneParentAndManyCirclesAreQuick(t *testing.T) {
 	if got := len(circleBreaks(waits)); got != many {
 		t.Errorf("%d are sent later, want %d", got, many)
 	}
-	levels := deleteLevels(waits)
-	if one, child, circle := levels[1], levels[1_000_001], levels[2_000_001]; one != 1 || child != 2 || circle != 3 {
-		t.Errorf("the levels are %d, %d and %d", one, child, circle)
+	for i := int64(1); i < many; i++ { // one after the other
+		waits = append(waits, wait{4_000_000 + i, 4_000_001 + i, 5, false})
+	}
+	levels, together := deleteLevels(waits, 100)
+	if one, circle, child := levels[1], levels[2_000_001], levels[1_000_001]; one != 1 || circle != 2 || child != 1+many/50+1 || together[circle-1] != 100 || together[child-1] != 0 {
+		t.Errorf("the levels are %d, %d and %d", one, circle, child)
+	}
+	if n := len(together); n != many+many/50 {
+		t.Errorf("there are %d levels", n)
 	}
 }
 
-func TestACircleOfDeletesSharesNoLevelWithWhatWaitsForNothing(t *testing.T) {
+func TestWhatGoesTogetherIsOfOneLevel(t *testing.T) {
 	t.Parallel()
-	levels := deleteLevels([]wait{{5, 6, 1, false}, {6, 5, 1, false}}) // items that are not named are of level 1
-	if levels[5] != 2 || levels[6] != 2 {
-		t.Errorf("the levels are %v", levels)
+	pair := func(a, b int64) []wait { return []wait{{a, b, 1, false}, {b, a, 1, false}} }
+	for name, test := range map[string]struct {
+		waits    []wait
+		levels   map[int64]int
+		together []int
+	}{
+		"a circle, never with what waits for nothing": {pair(5, 6), map[int64]int{5: 2, 6: 2}, []int{0, 2}},
+		"two circles in one request":                  {slices.Concat(pair(5, 6), pair(7, 8)), map[int64]int{5: 2, 6: 2, 7: 2, 8: 2}, []int{0, 4}},
+		"a third is too much":                         {slices.Concat(pair(5, 6), pair(7, 8), pair(1, 2)), map[int64]int{1: 2, 2: 2, 5: 2, 6: 2, 7: 3, 8: 3}, []int{0, 4, 2}},
+		"one that is too large by itself": {[]wait{{1, 2, 1, false}, {2, 3, 1, false}, {3, 4, 1, false}, {4, 5, 1, false}, {5, 1, 1, false}},
+			map[int64]int{1: 2, 2: 2, 3: 2, 4: 2, 5: 2}, []int{0, 5}},
+		"what waits for a circle, and what a circle waits for": {append(pair(5, 6), wait{1, 5, 1, false}, wait{6, 9, 1, false}),
+			map[int64]int{9: 1, 5: 2, 6: 2, 1: 3}, []int{0, 2, 0}},
+		"circles that share one": {append(pair(5, 6), pair(6, 7)...), map[int64]int{5: 2, 6: 2, 7: 2}, []int{0, 3}},
+		"itself":                 {[]wait{{5, 5, 1, false}}, map[int64]int{5: 1}, []int{0}},
+		"a chain":                {[]wait{{1, 2, 1, false}, {2, 3, 1, false}, {1, 3, 1, false}}, map[int64]int{3: 1, 2: 2, 1: 3}, []int{0, 0, 0}},
+	} {
+		levels, together := deleteLevels(test.waits, 4)
+		if !maps.Equal(levels, test.levels) || !slices.Equal(together, test.together) {
+			t.Errorf("%s: %v, %v, want %v, %v", name, levels, together, test.levels, test.together)
+		}
 	}
 }

@@ -155,9 +155,11 @@ func (b *batchTxn) undo(ctx context.Context, old Batch) error {
 			return err
 		}
 	}
-	if err := b.undoCells(ctx, old.ID, was); err != nil {
+	taken, err := b.undoCells(ctx, old.ID, was)
+	if err != nil {
 		return err
 	}
+	was.taken = taken == was.cells
 	if was.records {
 		if err := b.takeAway(ctx, old); err != nil {
 			return err
@@ -170,7 +172,9 @@ func (b *batchTxn) undo(ctx context.Context, old Batch) error {
 type shape struct {
 	cols    []core.Column
 	cells   int64 // of these columns
+	others  bool  // cells of columns that are gone too
 	records bool  // whole records too
+	taken   bool  // all of the cells were taken back, so that their records are there
 }
 
 func (b *batchTxn) shapeOf(ctx context.Context, id int64) (shape, error) {
@@ -188,6 +192,8 @@ func (b *batchTxn) shapeOf(ctx context.Context, id int64) (shape, error) {
 			was.records = true
 		case ok:
 			was.cols, was.cells = append(was.cols, c), was.cells+n
+		default:
+			was.others = true
 		}
 		return nil
 	})
@@ -245,27 +251,29 @@ const settledSQL = `(ch.conflict_before is distinct from ch.conflict_after and r
 //   - a settled conflict comes back as it was, or goes again;
 //   - an edit of a cell that was clean gets today's base (or what the service holds, where that is a conflict);
 //   - anything else gets the value before, as an edit against today's base (or against what was published since).
-func (b *batchTxn) undoCells(ctx context.Context, id int64, was shape) error {
+//
+// It says how many cells that were.
+func (b *batchTxn) undoCells(ctx context.Context, id int64, was shape) (int64, error) {
 	if len(was.cols) == 0 {
-		return nil
+		return 0, nil
 	}
 	deleted, err := b.undoInDeleted(ctx, id, was)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	n, err := b.recordUndone(ctx, was.cols, id, "r._state in (0, 1)")
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if deleted+n < was.cells {
 		if err := b.undoLeft(ctx, id, was.cols); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	if n == 0 {
-		return nil
+		return deleted, nil
 	}
-	return b.writeRecorded(ctx, was.cols, n)
+	return deleted + n, b.writeRecorded(ctx, was.cols, n)
 }
 
 // undoInDeleted takes back cells of records that are deleted now.

@@ -16,8 +16,11 @@ func (b *batchTxn) undoSuggestions(ctx context.Context, old Batch, was shape) er
 	}
 	sg, changes := companion(b.t, "_suggestions"), companion(b.t, "_changes")
 	here := b.cellHere("s")
-	if was.records {
+	switch {
+	case was.records:
 		here = b.recordHere("s")
+	case was.taken && !was.others: // to look at the whole table again, just written, would take longer than the rest of this
+		here = "true"
 	}
 	accepted := `insert into ` + sg + ` (table_id, batch, row, col, before, after, reason, kind, edit)
 		select $3, s.source, s.row, s.col, case when s.col = 0 then 'null' else s.before end, s.after, coalesce(s.reason, ''), coalesce(s.kind, 'text'), coalesce(s.edit, '')
@@ -44,11 +47,13 @@ func (b *batchTxn) undoSuggestions(ctx context.Context, old Batch, was shape) er
 	return b.keepProposedOf(ctx, old.ID)
 }
 
-// keepProposedOf is keepProposed where the undo of a batch opened, closed or withdrew suggestions of whole records.
+// keepProposedOf is keepProposed where the undo of a batch opened, closed or withdrew suggestions of whole records. ids are the batches that
+// it is about, the one that may have accepted some last; what an undo or a redo changed itself has no suggestion as its source.
 func (b *batchTxn) keepProposedOf(ctx context.Context, ids ...int64) error {
 	var any bool
 	err := b.tx.QueryRow(ctx, `select exists (select 1 from `+companion(b.t, "_suggestions")+` where col = 0 and (batch = any($1) or decided = any($1)))
-		or exists (select 1 from `+companion(b.t, "_changes")+` where batch = any($1) and col = 0 and source is not null)`, dynamic, append(ids, b.id)).Scan(&any)
+		or exists (select 1 from `+companion(b.t, "_batches")+` where id = $2 and records > 0)
+			and exists (select 1 from `+companion(b.t, "_changes")+` where batch = $2 and col = 0 and source is not null)`, dynamic, append(ids, b.id), ids[len(ids)-1]).Scan(&any)
 	if err != nil || !any {
 		return err
 	}
