@@ -42,26 +42,34 @@ func (w *world) all(b *testing.B, res object) {
 	}
 }
 
-// Benchmark07AcceptAndUndo accepts all of them, and undoes it. Bare: the INSERT, UPDATE and DELETE of the same rows and columns, on
+// Benchmark07AcceptAndUndo accepts all of them, undoes it and redoes it. Bare: the INSERT, UPDATE and DELETE of the same rows and columns, on
 // copies in the same state.
 func Benchmark07AcceptAndUndo(b *testing.B) {
 	w := mustWorld(b)
 	w.downloaded(b)
 	data, sugg, changes := w.copyOf(b, "data", w.large.data(), true), w.copyOf(b, "sugg", w.large.data("_suggestions"), true), w.copyOf(b, "changes", w.large.data("_changes"), true)
 	n, title := w.large.number["title"], w.large.cols["title"]
-	accept := w.bare(b,
-		fmt.Sprintf(`insert into %s (batch, row, col, before, after, base_after, source, reason, kind, edit) select 1000004, row, col, before, after, before, batch, reason, kind, edit from %s`, changes, sugg),
-		fmt.Sprintf(`update %s r set %s = ch.after #>> '{}', _base = jsonb_build_object('%d', ch.base_after) from %s ch where ch.batch = 1000004 and ch.row = r._id`, data, title, n, changes),
-		"delete from "+sugg)
-	for _, t := range []string{data, sugg, changes} {
-		must(b, w.own, "vacuum (analyze) "+t)
+	accepting := func(batch int) time.Duration {
+		return w.bare(b,
+			fmt.Sprintf(`insert into %s (batch, row, col, before, after, base_after, source, reason, kind, edit) select %d, row, col, before, after, before, batch, reason, kind, edit from %s`, changes, batch, sugg),
+			fmt.Sprintf(`update %s r set %s = ch.after #>> '{}', _base = jsonb_build_object('%d', ch.base_after) from %s ch where ch.batch = %d and ch.row = r._id`, data, title, n, changes, batch),
+			"delete from "+sugg)
 	}
-	must(b, w.own, "checkpoint")
+	settled := func() {
+		for _, t := range []string{data, sugg, changes} {
+			must(b, w.own, "vacuum (analyze) "+t)
+		}
+		must(b, w.own, "checkpoint")
+	}
+	accept := accepting(1000004)
+	settled()
 	undo := w.bare(b,
 		fmt.Sprintf(`insert into %s (batch, row, col, before, after, base_before) select 1000005, row, col, after, before, base_after from %[1]s where batch = 1000004`, changes),
 		fmt.Sprintf(`update %s r set %s = ch.after #>> '{}', _base = null from %s ch where ch.batch = 1000005 and ch.row = r._id`, data, title, changes),
 		fmt.Sprintf(`insert into %s (table_id, batch, row, col, before, after, reason, kind, edit) select '%s', source, row, col, before, after, reason, kind, edit from %s where batch = 1000004`,
 			sugg, w.large.id, changes))
+	settled()
+	redo := accepting(1000006)
 	w.drop(b, data, sugg, changes)
 	w.settle(b)
 	var res object
@@ -77,7 +85,7 @@ func Benchmark07AcceptAndUndo(b *testing.B) {
 	compared(b, "undo it", took, undo, 1.5, memory-w.idle, "")
 	took, memory = w.app.watched(func() { w.all(b, w.app.command(b, w.snapshot+"/batches/"+text(res, "batch")+"/redo", nil)) })
 	w.settle(b)
-	compared(b, "redo it", took, accept, 1.5, memory-w.idle, "")
+	compared(b, "redo it", took, redo, 1.5, memory-w.idle, "bare: accepting them once more")
 }
 
 // Benchmark08Plan freezes a change of every row. Bare: the INSERT … SELECT.

@@ -61,11 +61,13 @@ type Hub struct {
 	alive       context.Context // ends with Stop
 	end         context.CancelFunc
 
-	mu          sync.Mutex
-	connections map[string]*connection
-	listeners   map[address]map[*connection]struct{}
-	streams     map[string]int // open streams by person
-	work        sync.WaitGroup // Run and every stream
+	mu           sync.Mutex
+	connections  map[string]*connection
+	listeners    map[address]map[*connection]struct{}
+	streams      map[string]int // open streams by person
+	crowded      bool           // many streams are open, see fit
+	usualPercent int            // of garbage, while they are not
+	work         sync.WaitGroup // Run and every stream
 }
 
 // Option changes a setting of a new hub.
