@@ -34,6 +34,7 @@ type Limits struct {
 	LookupBatch       int // records that one Current reads
 	CreateBatch       int // records that one Create, Update or Delete takes
 	UpdateBatch       int
+	UpdateParts       int // requests in which a full batch of updates may go at once; 0: in one
 	DeleteBatch       int
 	// RequestsPerRecord is what writing one record costs where a batch is not one request; 0: a batch is one.
 	RequestsPerRecord float64

@@ -48,6 +48,7 @@ type limitsJSON struct {
 	LookupBatch       int     `json:"lookup_batch"`
 	CreateBatch       int     `json:"create_batch"`
 	UpdateBatch       int     `json:"update_batch"`
+	UpdateParts       int     `json:"update_parts"`
 	DeleteBatch       int     `json:"delete_batch"`
 	RequestsPerRecord float64 `json:"requests_per_record"` // 0: a batch is one request
 }

@@ -35,7 +35,11 @@ func requestsFor(in connectors.Info, n store.PlanCounts) int64 {
 	if _, ok := in.Session.(connectors.Finisher); ok { // each is made, and then finished, which looks for it once more
 		creates *= 3
 	}
-	requests := creates + batches(n.Updates, l.UpdateBatch) + batches(n.Deletes, l.DeleteBatch)
+	updates := batches(n.Updates, l.UpdateBatch)
+	if l.UpdateParts > 1 {
+		updates += n.Updates / int64(max(1, l.UpdateBatch)) * int64(l.UpdateParts-1)
+	}
+	requests := creates + updates + batches(n.Deletes, l.DeleteBatch)
 	if l.RequestsPerRecord > 0 {
 		requests = int64(float64(n.Creates+n.Updates+n.Deletes)*l.RequestsPerRecord + 0.5)
 	}

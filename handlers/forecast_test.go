@@ -32,6 +32,7 @@ func TestAForecastCountsRequestsAndTime(t *testing.T) {
 		{"batches", connectors.Limits{CreateBatch: 10, UpdateBatch: 10, DeleteBatch: 1}, false, store.PlanCounts{Creates: 3, Updates: 405, Deletes: 2}, 0, "About 44 requests."},
 		{"at a declared limit", connectors.Limits{CreateBatch: 10, UpdateBatch: 10, DeleteBatch: 10, RequestsPerSecond: 5}, false, store.PlanCounts{Updates: 405}, 0,
 			"About 41 requests, 8 s at this service's limit of 5.0 a second."},
+		{"full batches in two parts", connectors.Limits{UpdateBatch: 10, UpdateParts: 2}, false, store.PlanCounts{Updates: 43}, 0, "About 9 requests."},
 		{"with looks before", connectors.Limits{UpdateBatch: 10, LookupBatch: 100}, true, store.PlanCounts{Updates: 100}, 0, "About 20 requests."},
 		{"a request a record", connectors.Limits{UpdateBatch: 10, LookupBatch: 100, RequestsPerRecord: 1}, true, store.PlanCounts{Updates: 100}, 0, "About 110 requests."},
 		{"as measured", connectors.Limits{UpdateBatch: 1}, false, store.PlanCounts{Updates: 1200}, 4.81,

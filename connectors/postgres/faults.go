@@ -51,7 +51,7 @@ func rootCause(err error) string {
 func (s *session) serverFault(pg *pgconn.PgError, unsent bool) *connectors.Fault {
 	words := pg.Message
 	add := func(more string) { words = strings.TrimSuffix(words, ".") + ". " + more } // messages have no full stop, details and hints have
-	if pg.Detail != "" && !strings.HasPrefix(pg.Detail, "Failing row contains") { // the plan shows the record already
+	if pg.Detail != "" && !strings.HasPrefix(pg.Detail, "Failing row contains") {     // the plan shows the record already
 		add(pg.Detail)
 	}
 	if pg.Hint != "" && pg.Code == "P0001" {

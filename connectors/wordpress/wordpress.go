@@ -47,6 +47,7 @@ func (*Connector) Info() connectors.Info {
 			LookupBatch: pageSize,
 			CreateBatch: batchSize,
 			UpdateBatch: batchSize,
+			UpdateParts: 2, // of texts alone, see sendTogether
 			DeleteBatch: batchSize,
 		},
 		Gap:        "WordPress does not refuse a change that was made on an old version. Each record is read just before it is written; what somebody saves in the moment between is overwritten, and stays in WordPress as a revision.",
