@@ -291,7 +291,7 @@ func columnsCondition(cols []core.Column, has func(core.Column) bool) string {
 // writeRecorded brings the cells of the batch from _changes into the rows, and keeps counts and references.
 func (b *batchTxn) writeRecorded(ctx context.Context, cols []core.Column, n int64) error {
 	before := b.edits
-	if err := b.writeCells(ctx, cols, n); err != nil {
+	if err := b.writeCells(ctx, cols, n, ""); err != nil {
 		return err
 	}
 	b.delta.Edits += b.edits - before
@@ -309,8 +309,9 @@ func (b *batchTxn) countEdits(ctx context.Context) error {
 	return nil
 }
 
-// writeCells is writeRecorded for cells of deleted records, whose edits do not count.
-func (b *batchTxn) writeCells(ctx context.Context, cols []core.Column, n int64) error {
+// writeCells is writeRecorded for cells of deleted records, whose edits do not count. cond, over r, is which records are written of those that
+// the batch names; "" is all.
+func (b *batchTxn) writeCells(ctx context.Context, cols []core.Column, n int64, cond string) error {
 	b.tell("recorded", n/3, n)
 	few := b.t.Counts.Records != nil && n < *b.t.Counts.Records/indexedShare
 	if !few {
@@ -328,6 +329,9 @@ func (b *batchTxn) writeCells(ctx context.Context, cols []core.Column, n int64) 
 	sql := b.writeManySQL(cols)
 	if len(cols) == 1 {
 		sql = b.writeOneSQL(cols[0])
+	}
+	if cond != "" {
+		sql += " and " + cond
 	}
 	if _, err := b.tx.Exec(ctx, sql, dynamic, b.id); err != nil {
 		return fmt.Errorf("write cells: %w", err)

@@ -150,7 +150,7 @@ func (b *batchTxn) deleteStill(ctx context.Context, ids []int64) error {
 		return err
 	}
 	if n > 0 {
-		if err := b.writeCells(ctx, b.t.Columns, n); err != nil {
+		if err := b.writeCells(ctx, b.t.Columns, n, ""); err != nil {
 			return err
 		}
 	}

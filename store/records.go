@@ -201,7 +201,7 @@ func (b *batchTxn) takeTheirs(ctx context.Context) error {
 	if tag.RowsAffected() == 0 {
 		return nil
 	}
-	return b.writeCells(ctx, b.t.Columns, tag.RowsAffected())
+	return b.writeCells(ctx, b.t.Columns, tag.RowsAffected(), "")
 }
 
 // markUndeleted sets the state of the records that the batch brings back.

@@ -257,23 +257,18 @@ func (b *batchTxn) undoCells(ctx context.Context, id int64, was shape) (int64, e
 	if len(was.cols) == 0 {
 		return 0, nil
 	}
-	deleted, err := b.undoInDeleted(ctx, id, was)
-	if err != nil {
-		return 0, err
-	}
 	n, err := b.recordUndone(ctx, was.cols, id, "r._state in (0, 1)")
-	if err != nil {
-		return 0, err
+	if err == nil && n > 0 {
+		err = b.writeRecorded(ctx, was.cols, n)
 	}
-	if deleted+n < was.cells {
-		if err := b.undoLeft(ctx, id, was.cols); err != nil {
-			return 0, err
-		}
+	if err != nil || n == was.cells { // none of them is of a record that is deleted or gone
+		return n, err
 	}
-	if n == 0 {
-		return deleted, nil
+	deleted, err := b.undoInDeleted(ctx, id, was)
+	if err == nil && n+deleted < was.cells {
+		err = b.undoLeft(ctx, id, was.cols)
 	}
-	return deleted + n, b.writeRecorded(ctx, was.cols, n)
+	return n + deleted, err
 }
 
 // undoInDeleted takes back cells of records that are deleted now.
@@ -289,7 +284,7 @@ func (b *batchTxn) undoInDeleted(ctx context.Context, id int64, was shape) (int6
 	if err != nil || n == 0 {
 		return 0, err
 	}
-	return n, b.writeCells(ctx, was.cols, n)
+	return n, b.writeCells(ctx, was.cols, n, "r._state = 2")
 }
 
 // recordUndone puts into _changes what taking back the cells of a batch does to the records that meet a condition. The two laterals

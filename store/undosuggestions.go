@@ -34,15 +34,23 @@ func (b *batchTxn) undoSuggestions(ctx context.Context, old Batch, was shape) er
 		decided += " and " + b.notClosedElsewhere("s.batch")
 	}
 	withdrawn := `update ` + sg + ` set decided = $2 where batch = $1 and decided is null and $3::text is not null`
-	for i, sql := range []string{accepted, decided, withdrawn} {
+	others := int64(0)
+	for i, sql := range []string{decided, withdrawn, accepted} { // what was accepted last: it may be a million that the others would look through
 		tag, err := b.tx.Exec(ctx, sql, dynamic, old.ID, b.id, b.t.ID)
 		if err != nil {
 			return fmt.Errorf("undo suggestions: %w", err)
 		}
-		if b.delta.Suggestions += tag.RowsAffected(); i == 2 {
-			b.delta.Suggestions -= 2 * tag.RowsAffected()
+		n := tag.RowsAffected()
+		if b.delta.Suggestions += n; i == 1 {
+			b.delta.Suggestions -= 2 * n
 		}
-		b.aboutSuggestions(tag.RowsAffected())
+		if i < 2 {
+			others += n
+		}
+		b.aboutSuggestions(n)
+	}
+	if !was.records && others == 0 { // they are all of cells
+		return nil
 	}
 	return b.keepProposedOf(ctx, old.ID)
 }
