@@ -281,3 +281,36 @@ func TestWhatAnEarlierSendingReadDoesNotBringBackWhatIsGone(t *testing.T) {
 		t.Errorf("the record is gone at the service, and the conflict is %q", r.RecordConflict)
 	}
 }
+
+func TestARecordThatIsNewAgainWhenItsDeleteIsTakenOverIsCountedOnce(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := mustShop(t)
+	del := s.change(t, Changes{Deletes: []RecordOp{{Record: 1}}}, false)
+	p := s.plan(t)
+	j := s.start(t, p.ID)
+	items, err := s.ClaimItems(ctx, j, s.t, p.ID, "delete", 0, 10)
+	if err != nil || len(items) != 1 {
+		t.Fatalf("%d items: %v", len(items), err)
+	}
+	if err := s.SaveOutcomes(ctx, s.t, []ItemOutcome{{Item: items[0].ID, State: "published", RemoteID: "1"}}); err != nil {
+		t.Fatal(err)
+	}
+	// Before this is taken over a refresh sees that the record is gone, and somebody takes the delete back.
+	if _, err := s.inBatch(ctx, s.by, s.t.Ref(), newBatch{Kind: "refresh", Label: "Refresh"}, func(b *batchTxn) error {
+		return b.removeClean(ctx, []string{"1"}, &MergeCounts{})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	s.undo(t, del.Batch)
+	if got := s.state(t, 1); got != core.Created {
+		t.Fatalf("the record that came back is %v", got)
+	}
+	if err := s.MergeOutcomes(ctx, s.by, s.t, p.ID); err != nil {
+		t.Fatal(err)
+	}
+	now, err := s.TableByID(ctx, s.by, s.t.Ref())
+	if err != nil || s.state(t, 1) != core.Created || *now.Counts.Created != 1 {
+		t.Errorf("the record is %v, and %d are counted as new: %v", s.state(t, 1), *now.Counts.Created, err)
+	}
+}

@@ -275,8 +275,9 @@ func (b *batchTxn) rewriteReferences(ctx context.Context, items []int64, table s
 // mergeDeletes takes deleted records out of the table; their values stay in the history, and their creates are ended. One
 // that was brought back here meanwhile is to be created anew.
 func (b *batchTxn) mergeDeletes(ctx context.Context, items []int64) error {
+	// A refresh may have seen before this that a record is gone, and an undo brought it back as a new one since: it is nothing there to delete.
 	rows, err := b.tx.Query(ctx, `select r._id, r._state = 2 from `+dataTable(b.t)+` r join `+companion(b.t, "_publish_items")+` i on i.record = r._id
-		where `+unmergedOf("$1", "$2")+` and i.op = 'delete'`, dynamic, items, b.t.ID)
+		where `+unmergedOf("$1", "$2")+` and i.op = 'delete' and not (r._state = 1 and r._remote_id is null)`, dynamic, items, b.t.ID)
 	if err != nil {
 		return fmt.Errorf("published deletes: %w", err)
 	}

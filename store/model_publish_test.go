@@ -315,13 +315,15 @@ func (m *model) translateAll() {
 	}
 }
 
-// mergeDelete takes a record out of its table; one that was brought back meanwhile becomes a new record.
+// mergeDelete takes a record out of its table; one that was brought back meanwhile becomes a new record, if it is none yet.
 func (m *model) mergeDelete(b *modelBatch, t *modelTable, r *modelRow) {
-	if r.state == core.Deleted {
+	switch r.state {
+	case core.Deleted:
 		m.remove(b, t, r)
-		return
+	case core.Created:
+	default:
+		m.createInstead(b, r)
 	}
-	m.createInstead(b, r)
 }
 
 // revert brings the cells of published items back to what the service held before, and counts what has changed since.
