@@ -38,7 +38,8 @@ func (s *Store) jobsRoomTx(ctx context.Context, tx pgx.Tx, by core.Actor) error 
 }
 
 // fileRoomTx gives how many bytes a person may still send, of limit that one file may have; 0 does not limit. Their files are counted one at a
-// time until the transaction ends. own is the file that is counted already; "" is none. Codes: Conflict.
+// time until the transaction ends. own is the file that is counted already, of which those that began later and are still coming take no room: of
+// several that come at once not all are refused for each other. "" is none. Codes: Conflict.
 func (s *Store) fileRoomTx(ctx context.Context, tx pgx.Tx, by core.Actor, own string, limit int64) (int64, error) {
 	if s.limits.Files == 0 && s.limits.FileBytes == 0 {
 		return limit, nil
@@ -50,7 +51,8 @@ func (s *Store) fileRoomTx(ctx context.Context, tx pgx.Tx, by core.Actor, own st
 	var bytes int64
 	if err := tx.QueryRow(ctx, `select count(*), coalesce(sum(case when u.complete then u.bytes
 			else (select count(*) * $4::bigint from upload_chunks c where c.org_id = u.org_id and c.upload_id = u.id) end), 0)
-		from uploads u where u.org_id = $1 and u.person_id = $2 and u.id <> $3`, by.Org, by.Person, own, chunkSize).Scan(&files, &bytes); err != nil {
+		from uploads u where u.org_id = $1 and u.person_id = $2 and u.id <> $3 and ($3 = '' or u.complete
+			or (u.created_at, u.id) < (select o.created_at, o.id from uploads o where o.org_id = $1 and o.id = $3))`, by.Org, by.Person, own, chunkSize).Scan(&files, &bytes); err != nil {
 		return 0, fmt.Errorf("files of a person: %w", err)
 	}
 	if s.limits.Files > 0 && files >= s.limits.Files {

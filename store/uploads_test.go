@@ -238,3 +238,37 @@ func TestOnePersonHasAsManyFilesAsTheyMay(t *testing.T) {
 		t.Errorf("a file where nothing is left: %v", err)
 	}
 }
+
+func TestOfFilesThatComeAtOnceTheOneThatBeganFirstIsKept(t *testing.T) {
+	t.Parallel()
+	s := mustStore(t)
+	s.limits = Limits{FileBytes: 4 * chunkSize}
+	begin := func(name string) (*io.PipeWriter, chan error) {
+		r, w := io.Pipe()
+		ended := make(chan error, 1)
+		go func() {
+			_, err := s.SaveUpload(t.Context(), core.Local(), name, r, 3*chunkSize)
+			ended <- err
+		}()
+		if _, err := w.Write([]byte("x")); err != nil { // it is read once the upload has begun
+			t.Fatal(err)
+		}
+		return w, ended
+	}
+	rest := make([]byte, 3*chunkSize-1)
+	first, firstEnded := begin("first.csv")
+	second, secondEnded := begin("second.csv")
+	for _, w := range []*io.PipeWriter{second, first} {
+		if _, err := w.Write(rest); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first.Close()
+	if err := <-firstEnded; err != nil {
+		t.Errorf("the file that began first: %v", err)
+	}
+	second.Close()
+	if err := <-secondEnded; core.CodeOf(err) != core.Conflict {
+		t.Errorf("the file that began second: %v", err)
+	}
+}
