@@ -47,14 +47,10 @@ func (r *Redis) URL() string { return (&url.URL{Scheme: "redis", Host: r.address
 
 // Start starts it again on its port.
 func (r *Redis) Start() {
-	cmd := exec.Command("redis-server", "--port", strconv.Itoa(r.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", os.TempDir())
-	if err := cmd.Start(); err != nil {
+	if err := r.run(); err != nil {
 		r.t.Errorf("redis-server: %v", err)
 		return
 	}
-	r.mu.Lock()
-	r.cmd = cmd
-	r.mu.Unlock()
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) { // asks again until it listens
 		if c, err := net.Dial("tcp", r.address()); err == nil {
 			c.Close()
@@ -62,6 +58,21 @@ func (r *Redis) Start() {
 		}
 	}
 	r.t.Errorf("redis-server does not listen on %d", r.port)
+}
+
+// run makes the process, unless there is one: of two faults that take it away at once each brings it back.
+func (r *Redis) run() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.cmd != nil {
+		return nil
+	}
+	cmd := exec.Command("redis-server", "--port", strconv.Itoa(r.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", os.TempDir())
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	r.cmd = cmd
+	return nil
 }
 
 // Kill ends it as a power cut would.
