@@ -26,10 +26,10 @@ import (
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
-	"github.com/klauspost/compress/zstd"
 	"github.com/redis/go-redis/v9"
 
 	"scratchpaper/e2e/program"
+	"scratchpaper/internal/archive/archivetest"
 	"scratchpaper/internal/auth/clerktest"
 	"scratchpaper/internal/localdb/testdb"
 	"scratchpaper/internal/totp"
@@ -233,7 +233,11 @@ func plantedByPassword(t *testing.T) {
 		t.Fatalf("the backup: %v: %s", err, out)
 	}
 	said.add("the backup's words", out)
-	said.add("the backup", unpacked(t, file))
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	said.add("the backup", string(archivetest.Unpacked(t, raw)))
 	said.add("the log", fleet.Serves[0].Log())
 	said.files(t, fleet.Serves[0].DataDir())
 	said.inRedis(t, cache)
@@ -486,26 +490,6 @@ func (p *planter) everywhere(sn, tb, plan, con, token, metrics string, fleet *pr
 			resp.Body.Close()
 		}
 	}
-}
-
-// unpacked reads a backup as what it is compressed from.
-func unpacked(t *testing.T, path string) string {
-	t.Helper()
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, packed, _ := bytes.Cut(raw, []byte("\n"))
-	r, err := zstd.NewReader(bytes.NewReader(packed))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	whole, err := io.ReadAll(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(whole)
 }
 
 // files adds what stands in a folder.

@@ -29,8 +29,9 @@ type publishing struct {
 	cols    map[string]map[string]core.Column // table → field id → column
 	began   time.Time
 	sent    int64
-	counted time.Time  // when the plan was loaded
-	merging chan error // how the taking over of outcomes ends that goes on beside the requests; nil when none does
+	counted time.Time      // when the plan was loaded
+	judged  map[int64]bool // unknown items that were asked about in this slice
+	merging chan error     // how the taking over of outcomes ends that goes on beside the requests; nil when none does
 }
 
 // publish sends a frozen plan: creates, then updates, then deletes. Every arrow between item states is its own committed
@@ -44,7 +45,7 @@ func publish(run *Run) (any, error) {
 	if err := json.Unmarshal(run.Job.Checkpoint, &st); err != nil {
 		return nil, fmt.Errorf("checkpoint: %w", err)
 	}
-	p := &publishing{Run: run, remote: map[string]connectors.Table{}, cols: map[string]map[string]core.Column{}, began: time.Now()}
+	p := &publishing{Run: run, remote: map[string]connectors.Table{}, cols: map[string]map[string]core.Column{}, judged: map[int64]bool{}, began: time.Now()}
 	if err := p.load(args.Plan); err != nil {
 		return nil, err
 	}

@@ -17,8 +17,11 @@ func (p *publishing) settleUnknown() error {
 		return err
 	}
 	byTable := map[string][]store.Item{}
-	for _, it := range items {
-		byTable[it.Table] = append(byTable[it.Table], it)
+	for _, it := range items { // it is asked between levels of deletes too: what could not be told cannot be a moment later
+		if !p.judged[it.ID] {
+			p.judged[it.ID] = true
+			byTable[it.Table] = append(byTable[it.Table], it)
+		}
 	}
 	more := false
 	for _, t := range p.tables {

@@ -111,24 +111,25 @@ func circleBreaks(waits []wait) map[int64][]int {
 // Those of a circle go together, in a level without others that could be sent without them, and with further circles only as long as these are
 // not more items than limit. together says of each level, from 1 at index 0, how many items of circles it has; 0: they may go one by one.
 func deleteLevels(waits []wait, limit int) (levels map[int64]int, together []int) {
-	groups := circlesOf(newWaiting(waits))
-	depth, deepest := map[int64]int{}, 0 // how many go one after the other before an item
-	for _, g := range groups {
+	w := newWaiting(waits)
+	depth := map[int64]int{} // how many go one after the other before an item
+	var byDepth [][][]int64
+	for _, group := range circlesOf(w) {
 		at := 0
-		for _, item := range g.items {
-			for _, on := range g.on[item] {
-				at = max(at, depth[on]+1)
+		for _, item := range group {
+			for _, x := range w.out[item] {
+				if before, known := depth[x.on]; known { // it is of a group before this one
+					at = max(at, before+1)
+				}
 			}
 		}
-		for _, item := range g.items {
+		for _, item := range group {
 			depth[item] = at
 		}
-		deepest = max(deepest, at)
-	}
-	byDepth := make([][]group, deepest+1)
-	for _, g := range groups {
-		at := depth[g.items[0]]
-		byDepth[at] = append(byDepth[at], g)
+		if at == len(byDepth) {
+			byDepth = append(byDepth, nil)
+		}
+		byDepth[at] = append(byDepth[at], group)
 	}
 	levels = map[int64]int{}
 	for at, list := range byDepth {
@@ -136,10 +137,11 @@ func deleteLevels(waits []wait, limit int) (levels map[int64]int, together []int
 		if at == 0 {
 			together, single = append(together, 0), 1 // of items that are not named too
 		}
-		for _, g := range list {
+		for _, group := range list {
+			isCircle := len(group) > 1
 			to := &single
-			if g.circle {
-				if to = &circle; circle > 0 && together[circle-1]+len(g.items) > limit {
+			if isCircle {
+				if to = &circle; circle > 0 && together[circle-1]+len(group) > limit {
 					circle = 0
 				}
 			}
@@ -147,32 +149,25 @@ func deleteLevels(waits []wait, limit int) (levels map[int64]int, together []int
 				together = append(together, 0)
 				*to = len(together)
 			}
-			for _, item := range g.items {
+			for _, item := range group {
 				levels[item] = *to
 			}
-			if g.circle {
-				together[circle-1] += len(g.items)
+			if isCircle {
+				together[circle-1] += len(group)
 			}
 		}
 	}
 	return levels, together
 }
 
-// group is an item, or those that wait for each other in a circle.
-type group struct {
-	items  []int64
-	circle bool
-	on     map[int64][]int64 // by item: for whom it waits outside
-}
-
-// circlesOf gives the groups of a graph, each after those that it waits for: the strongly connected components in Tarjan's order, without
-// recursion, since a chain may be as long as a plan. A circle of one is an item that waits for itself, which goes by itself.
-func circlesOf(w *waiting) []group {
+// circlesOf gives the items of a graph in groups, each after those that it waits for: those that wait for each other in a circle are one, any
+// other item is one by itself. They are the strongly connected components in Tarjan's order, without recursion, since a chain may be as long
+// as a plan.
+func circlesOf(w *waiting) (groups [][]int64) {
 	type visit struct {
 		item int64
 		next int // of w.out[item]
 	}
-	var groups []group
 	var path []visit
 	var open []int64 // seen, and in no group yet
 	seen, low, done := map[int64]int{}, map[int64]int{}, map[int64]bool{}
@@ -193,20 +188,13 @@ func circlesOf(w *waiting) []group {
 		for open[at] != item {
 			at--
 		}
-		g := group{items: slices.Clone(open[at:]), circle: len(open)-at > 1, on: map[int64][]int64{}}
+		group := slices.Clone(open[at:])
 		open = open[:at]
-		slices.Sort(g.items)
-		for _, member := range g.items {
+		slices.Sort(group)
+		for _, member := range group {
 			done[member] = true
 		}
-		for _, member := range g.items {
-			for _, x := range w.out[member] {
-				if _, inside := slices.BinarySearch(g.items, x.on); !inside {
-					g.on[member] = append(g.on[member], x.on)
-				}
-			}
-		}
-		groups = append(groups, g)
+		groups = append(groups, group)
 	}
 	for _, item := range w.items(func(int64) bool { return true }) {
 		if seen[item] == 0 {

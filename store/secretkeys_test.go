@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"scratchpaper/internal/archive/archivetest"
 	"scratchpaper/internal/core"
 	"scratchpaper/internal/secrets"
 )
@@ -329,6 +331,9 @@ func TestABackupBringsItsKeys(t *testing.T) {
 		about, err := ReadBackupHeader(strings.NewReader(string(file)))
 		if err != nil || len(about.Keys) != 1 {
 			t.Fatalf("%s has %d keys, %v", name, len(about.Keys), err)
+		}
+		if plain := archivetest.Unpacked(t, file); !bytes.Contains(plain, []byte("Shop")) || bytes.Contains(plain, []byte("pw-7f3")) {
+			t.Errorf("%s does not name the connection, or says its password", name)
 		}
 		pool := mustEmpty(t)
 		if _, err := pool.Exec(t.Context(), `insert into organizations (id, name) values ($1, 'Here') on conflict do nothing`, core.LocalOrg); err != nil {

@@ -159,7 +159,7 @@ func (b *batchTxn) undo(ctx context.Context, old Batch) error {
 	if err != nil {
 		return err
 	}
-	was.taken = taken == was.cells
+	was.taken = taken == was.cells && !was.others
 	if was.records {
 		if err := b.takeAway(ctx, old); err != nil {
 			return err

@@ -19,7 +19,7 @@ func (b *batchTxn) undoSuggestions(ctx context.Context, old Batch, was shape) er
 	switch {
 	case was.records:
 		here = b.recordHere("s")
-	case was.taken && !was.others: // to look at the whole table again, just written, would take longer than the rest of this
+	case was.taken: // to look at the whole table again, just written, would take longer than the rest of this
 		here = "true"
 	}
 	accepted := `insert into ` + sg + ` (table_id, batch, row, col, before, after, reason, kind, edit)
@@ -34,22 +34,17 @@ func (b *batchTxn) undoSuggestions(ctx context.Context, old Batch, was shape) er
 		decided += " and " + b.notClosedElsewhere("s.batch")
 	}
 	withdrawn := `update ` + sg + ` set decided = $2 where batch = $1 and decided is null and $3::text is not null`
-	others := int64(0)
+	var n [3]int64
 	for i, sql := range []string{decided, withdrawn, accepted} { // what was accepted last: it may be a million that the others would look through
 		tag, err := b.tx.Exec(ctx, sql, dynamic, old.ID, b.id, b.t.ID)
 		if err != nil {
 			return fmt.Errorf("undo suggestions: %w", err)
 		}
-		n := tag.RowsAffected()
-		if b.delta.Suggestions += n; i == 1 {
-			b.delta.Suggestions -= 2 * n
-		}
-		if i < 2 {
-			others += n
-		}
-		b.aboutSuggestions(n)
+		n[i] = tag.RowsAffected()
+		b.aboutSuggestions(n[i])
 	}
-	if !was.records && others == 0 { // they are all of cells
+	b.delta.Suggestions += n[0] - n[1] + n[2]
+	if !was.records && n[0]+n[1] == 0 { // they are all of cells
 		return nil
 	}
 	return b.keepProposedOf(ctx, old.ID)

@@ -50,8 +50,9 @@ func rootCause(err error) string {
 
 func (s *session) serverFault(pg *pgconn.PgError, unsent bool) *connectors.Fault {
 	words := pg.Message
-	add := func(more string) { words = strings.TrimSuffix(words, ".") + ". " + more } // messages have no full stop, details and hints have
-	if pg.Detail != "" && !strings.HasPrefix(pg.Detail, "Failing row contains") {     // the plan shows the record already
+	// Messages have no full stop, details and hints have.
+	add := func(more string) { words = strings.TrimSuffix(words, ".") + ". " + more }
+	if pg.Detail != "" && !strings.HasPrefix(pg.Detail, "Failing row contains") { // the plan shows the record already
 		add(pg.Detail)
 	}
 	if pg.Hint != "" && pg.Code == "P0001" {
