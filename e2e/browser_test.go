@@ -73,10 +73,9 @@ func (b tab) until(what, script string) {
 // click presses the mouse on the middle of the first element that a selector finds.
 func (b tab) click(selector string) {
 	b.t.Helper()
-	b.until(selector+" is there", "document.querySelector('"+selector+"')")
 	ctx, cancel := b.within()
 	defer cancel()
-	if err := chromedp.Do(ctx, chromedp.Click(chromedp.CSS(selector))); err != nil {
+	if err := chromedp.Do(ctx, browsertest.Click(selector)); err != nil {
 		b.t.Fatalf("click %s: %v", selector, err)
 	}
 }

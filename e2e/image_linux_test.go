@@ -12,7 +12,9 @@ import (
 	"time"
 
 	"scratchpaper/e2e/program"
+	"scratchpaper/internal/freeport"
 	"scratchpaper/internal/localdb/testdb"
+	"scratchpaper/internal/redistest"
 )
 
 // TestTheImageHoldsWhatTheAppNeeds runs the binary as the Dockerfile's image does: as a user without rights, in a root that holds nothing but
@@ -37,7 +39,7 @@ func TestTheImageHoldsWhatTheAppNeeds(t *testing.T) {
 	if out, err := exec.Command("unshare", "--mount", "true").CombinedOutput(); err != nil {
 		t.Skipf("no name spaces here: %s", out)
 	}
-	redis, port := program.MustRedis(t), strconv.Itoa(program.FreePort(t))
+	redis, port := redistest.Start(t), strconv.Itoa(freeport.Take(t))
 	cmd := exec.Command("unshare", "--mount", "sh", "-c", `mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && mount -t tmpfs -o mode=1777 tmpfs "$1/tmp" &&
 		exec setpriv --no-new-privs chroot --userspec=65532:65532 --groups= "$1" /scratchpaper serve`, "sh", root)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "PORT=" + port, "DATABASE_URL=" + testdb.TCP(t, testdb.URL(t)), "REDIS_URL=" + redis.URL(), "SECRETS_KEY=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",

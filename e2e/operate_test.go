@@ -14,18 +14,20 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
 	"github.com/jackc/pgx/v5"
 
 	"scratchpaper/internal/localdb"
 	"scratchpaper/internal/localdb/testdb"
 
 	"scratchpaper/e2e/program"
+	"scratchpaper/internal/freeport"
+	"scratchpaper/internal/redistest"
 )
 
 // command is one run of the program on the app's data, whether the app runs or not.
@@ -57,17 +59,6 @@ func notStarted(t *testing.T) *app {
 	dir := publicFolder(t, "scratchpaper-data-")
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	return appIn(t, dir)
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
 }
 
 func TestWhatCannotStartSaysWhyInOneSentence(t *testing.T) {
@@ -136,8 +127,8 @@ func TestReadinessFollowsStartDatabaseAndRedis(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Stop(context.Background()) })
-	cache := miniredis.RunT(t)
-	port := freePort(t)
+	cache := redistest.InProcess(t)
+	port := strconv.Itoa(freeport.Take(t))
 	seen := watchReadiness(t, "http://127.0.0.1:"+port)
 	a := mustApp(t, "PORT="+port, "DATABASE_URL="+db.URL(), "REDIS_URL=redis://"+cache.Addr())
 	if first := <-seen; first != http.StatusServiceUnavailable {
@@ -327,7 +318,7 @@ func (a *app) post(path string, body object) (answer object) {
 // TestAPageLoadsAnewWhenTheProgramIsStartedAgain is what make dev does to an open page.
 func TestAPageLoadsAnewWhenTheProgramIsStartedAgain(t *testing.T) {
 	t.Parallel()
-	env := []string{"DEV=true", "PORT=" + freePort(t)}
+	env := []string{"DEV=true", "PORT=" + strconv.Itoa(freeport.Take(t))}
 	a := mustApp(t, env...)
 	b := mustTab(t, 1440, 900)
 	b.open(a.url)

@@ -32,6 +32,7 @@ import (
 	"scratchpaper/internal/archive/archivetest"
 	"scratchpaper/internal/auth/clerktest"
 	"scratchpaper/internal/localdb/testdb"
+	"scratchpaper/internal/redistest"
 	"scratchpaper/internal/totp"
 )
 
@@ -289,7 +290,7 @@ func mustPlant(t *testing.T, database string, of func(string) string, said *outp
 	service.User = url.UserPassword("planted_service", of("the service's password"))
 
 	ask := echoes(t)
-	opts, err := redis.ParseURL(program.MustRedis(t).URL())
+	opts, err := redis.ParseURL(redistest.Start(t).URL())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,8 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/chromedp"
-
+	"scratchpaper/internal/browsertest"
 	"scratchpaper/internal/core"
 )
 
@@ -218,9 +217,9 @@ func TestASecondPersonApprovesInTheBrowser(t *testing.T) {
 	b.signsIn("ana@example.org")
 	b.looksAt(plan, "/jobs", "/settings")
 	b.open(plan)
-	b.must(chromedp.Click(chromedp.CSS("#approve")))
+	b.must(browsertest.Click("#approve"))
 	b.until("the approval", `document.querySelector('#approval')?.dataset.approval === 'approved' && document.querySelector('#publish-words') && document.readyState === 'complete' && !document.querySelector('#delete-effects [hx-get]')`)
-	b.must(chromedp.Click(chromedp.CSS("#deletes")), chromedp.Click(chromedp.CSS("#publish")))
+	b.must(browsertest.Click("#deletes"), browsertest.Click("#publish"))
 	b.until("the publish", `document.body.innerText.includes('Published to Shop')`)
 }
 
@@ -246,7 +245,7 @@ func TestWhoAskedIsToldOfTheDecisionWhereverTheyAre(t *testing.T) {
 	b.looksAt("/connections")
 	o.ana.get(t, "/jobs").lacks(t, "what you asked for")
 	o.cleo.get(t, "/jobs").lacks(t, "what you asked for")
-	b.must(chromedp.Click(chromedp.CSS("#decisions button")))
+	b.must(browsertest.Click("#decisions button"))
 	b.until("he has closed it", `!document.querySelector('#decisions section')`)
 	o.ben.get(t, "/jobs").lacks(t, "what you asked for")
 
@@ -254,7 +253,7 @@ func TestWhoAskedIsToldOfTheDecisionWhereverTheyAre(t *testing.T) {
 	o.ana.json(t, "POST", second+"/approval/approve", ``).is(t, 200)
 	o.ben.get(t, "/jobs").is(t, 200, "Ana Bo approved what you asked for", `href="`+second+`"`)
 	b.until("he is told of the second", `document.querySelector('#decisions a')`)
-	b.must(chromedp.Click(chromedp.CSS("#decisions a")))
+	b.must(browsertest.Click("#decisions a"))
 	b.until("the link leads to the plan", `location.pathname === '`+second+`' && document.querySelector('#approval')?.dataset.approval === 'approved' && !document.querySelector('#decisions section')`)
 	o.ben.get(t, "/jobs").lacks(t, "what you asked for")
 

@@ -99,8 +99,8 @@ func TestTheFormStaysWithWhatWasWrong(t *testing.T) {
 	s := mustSite(t)
 	b := mustBrowser(t, s, 1440)
 	b.open("/connections/new/postgres")
-	b.must(chromedp.SendKeys(chromedp.CSS("#field-host"), "db.example.org"), chromedp.SetValue(chromedp.CSS("#field-port"), "99999"),
-		chromedp.Click(chromedp.CSS("button[value=save]")))
+	b.must(browsertest.Type("#field-host", "db.example.org"), browsertest.Set("#field-port", "99999"),
+		browsertest.Click("button[value=save]"))
 	b.until("the message at the port", "document.querySelector('#field-port-error')?.textContent.includes('1 to 65535') && document.querySelector('#field-name-error')")
 	b.until("what was typed", "document.querySelector('#field-host').value === 'db.example.org'")
 	b.until("no message in the corner", "document.querySelectorAll('#toasts > *').length === 0")
@@ -113,15 +113,15 @@ func TestTheFormConnectsAndLeadsOn(t *testing.T) {
 	b.open("/connections/new/postgres")
 	for name, v := range s.connection() {
 		if name == "name" || name == "host" || name == "port" || name == "database" || name == "user" || name == "password" || name == "sslmode" {
-			b.must(chromedp.SetValue(chromedp.CSS("#field-"+name), v[0]))
+			b.must(browsertest.Set("#field-"+name, v[0]))
 		}
 	}
-	b.must(chromedp.Click(chromedp.CSS("button[value=test]")))
+	b.must(browsertest.Click("button[value=test]"))
 	b.until("the service's yes", "document.querySelector('#connection-form [role=status]')?.textContent.includes('It works')")
 	password, _ := s.service.User.Password()
-	b.must(chromedp.SetValue(chromedp.CSS("#field-password"), password), chromedp.Click(chromedp.CSS("button[value=save]")))
+	b.must(browsertest.Set("#field-password", password), browsertest.Click("button[value=save]"))
 	b.until("the tables", "location.pathname === '/snapshots/new' && document.body.innerText.includes('kettles')")
-	b.must(chromedp.Click(chromedp.CSS("form[data-choose] button:not([type=button])")))
+	b.must(browsertest.Click("form[data-choose] button:not([type=button])"))
 	b.until("the snapshot", "location.pathname.startsWith('/snapshots/snp_')")
 }
 
@@ -133,10 +133,10 @@ func TestTheKeyboardReachesEverything(t *testing.T) {
 	b.until("the scripts", "document.querySelector('[data-needs-script]') && !document.querySelector('[data-needs-script]').hidden")
 	b.must(ctrl("k"))
 	b.until("the palette", "document.querySelector('#palette').open && document.querySelectorAll('#palette-list li').length > 5")
-	b.must(chromedp.SendKeys(chromedp.CSS("#palette input"), "setti\r"))
+	b.must(browsertest.Type("#palette input", "setti\r"))
 	b.until("the settings", "location.pathname === '/settings' && document.readyState === 'complete'")
 	b.until("the person's zone", "document.querySelector('[data-browser=zone]').textContent === Intl.DateTimeFormat().resolvedOptions().timeZone")
-	b.must(chromedp.Click(chromedp.CSS("section button[value=dark]")))
+	b.must(browsertest.Click("section button[value=dark]"))
 	b.until("the dark", "document.documentElement.dataset.theme === 'dark' && document.cookie.includes('theme=dark')")
 	b.must(ctrl("/"))
 	b.until("the keys", "document.querySelector('#keys').open")
@@ -185,7 +185,7 @@ func TestAnErrorIsSaidInTheCornerAndNothingIsReplaced(t *testing.T) {
 	if err := s.store.DeleteConnection(t.Context(), s.by, con); err != nil {
 		t.Fatal(err)
 	}
-	b.must(chromedp.Click(chromedp.CSS("#health button")))
+	b.must(browsertest.Click("#health button"))
 	b.until("the sentence", "document.querySelector('#toasts [role=alert]')?.textContent.includes('not here')")
 	b.until("the page as it was", "document.querySelector('#health button').textContent.trim() === 'Test'")
 	if found := b.violations(); found != "" {
@@ -208,6 +208,6 @@ func TestAFileIsReadAnewWhenAChoiceChanges(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.until("the titles as a record", "document.querySelectorAll('#import tbody tr').length === 2 && location.search.includes('header=no')")
-	b.must(chromedp.Click(chromedp.CSS("#import button[type=submit]:not([formmethod])")))
+	b.must(browsertest.Click("#import button[type=submit]:not([formmethod])"))
 	b.until("the snapshot", "location.pathname.startsWith('/snapshots/snp_')")
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"scratchpaper/internal/auth"
+	"scratchpaper/internal/browsertest"
 )
 
 // mustProvider starts the real OpenID Connect provider of e2e/oidcop, with a client that is sent back to the site.
@@ -51,10 +52,10 @@ func TestPeopleSignInAtAProviderWithABrowser(t *testing.T) {
 	atProvider := func() {
 		t.Helper()
 		b.open("/sign-in?back=/tokens")
-		b.must(chromedp.Click(chromedp.CSS("a[href^='/sign-in/oidc']")))
+		b.must(browsertest.Click("a[href^='/sign-in/oidc']"))
 		b.until("the provider or home", `document.querySelector('input[name=username]') || document.querySelector('main')`)
 		if there, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](`location.pathname.startsWith('/login')`)); err == nil && there {
-			b.must(chromedp.SendKeys(chromedp.CSS("input[name=username]"), "test-user@localhost"), chromedp.SendKeys(chromedp.CSS("input[name=password]"), "verysecure\r"))
+			b.must(browsertest.Type("input[name=username]", "test-user@localhost"), browsertest.Type("input[name=password]", "verysecure\r"))
 		}
 	}
 	atProvider()
@@ -74,7 +75,7 @@ func TestPeopleSignInAtAProviderWithABrowser(t *testing.T) {
 	if found := b.violations(); found != "" {
 		t.Errorf("the account: %s", found)
 	}
-	b.must(chromedp.Click(chromedp.CSS("#account summary")), chromedp.Click(chromedp.CSS("form[action='/sign-out'] button")))
+	b.must(browsertest.Click("#account summary"), browsertest.Click("form[action='/sign-out'] button"))
 	b.until("the way to sign out there too", `[...document.querySelectorAll('a')].some((a) => a.textContent.includes('Sign out at Example too') && a.href.includes('end_session'))`)
 	b.shot("/oidc-sign-in", "light", 1440)
 	if found := b.violations(); found != "" {

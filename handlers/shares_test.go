@@ -10,6 +10,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 
+	"scratchpaper/internal/browsertest"
 	"scratchpaper/internal/core"
 )
 
@@ -191,8 +192,8 @@ func TestAReviewOnAPhone(t *testing.T) {
 	b.must(chromedp.EmulateViewport(390, 900))
 	b.open(boats.path)
 	b.until("the bar", `document.querySelector('#review') && !document.querySelector('#review').hidden`)
-	b.must(chromedp.Click(chromedp.CSS("#review [data-do=accept]")))
+	b.must(browsertest.Click("#review [data-do=accept]"))
 	b.until("one fewer", `document.querySelector('[data-shows=suggestions]')?.textContent.trim() === '2' || document.querySelector('#review-where')?.textContent.includes('of 2')`)
-	b.must(chromedp.Click(chromedp.CSS("form[action='/review/leave'] button")))
+	b.must(browsertest.Click("form[action='/review/leave'] button"))
 	b.until("home", `location.pathname === '/'`)
 }

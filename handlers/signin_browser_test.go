@@ -23,14 +23,14 @@ func TestPeopleSetUpInviteAndSignInWithABrowser(t *testing.T) {
 	b := mustBrowser(t, h.site, 1440)
 	b.open("/setup#" + secret)
 	b.until("the form without the code", `location.hash === '' && document.querySelector('[data-field=code]').hidden && document.querySelector('input[name=code]').value.length > 40`)
-	b.must(chromedp.SendKeys(chromedp.CSS("#field-organization"), "Kettles Ltd"), chromedp.SendKeys(chromedp.CSS("#field-name"), "Ana Bo"),
-		chromedp.SendKeys(chromedp.CSS("#field-email"), "ana@example.org"), chromedp.SendKeys(chromedp.CSS("#field-password"), "short\r"))
+	b.must(browsertest.Type("#field-organization", "Kettles Ltd"), browsertest.Type("#field-name", "Ana Bo"),
+		browsertest.Type("#field-email", "ana@example.org"), browsertest.Type("#field-password", "short\r"))
 	b.until("the refusal", `document.querySelector('#field-password-error')?.textContent.includes('at least 12') && document.querySelector('[data-field=code]').hidden`)
-	b.must(chromedp.SendKeys(chromedp.CSS("#field-password"), goodPassword+"\r"))
+	b.must(browsertest.Type("#field-password", goodPassword+"\r"))
 	b.until("the home page", `location.pathname === '/' && document.querySelector('#account summary')`)
 
 	b.open("/members")
-	b.must(chromedp.SendKeys(chromedp.CSS("#field-email"), "ben@example.org\r"))
+	b.must(browsertest.Type("#field-email", "ben@example.org\r"))
 	b.until("the link", `document.querySelector('#once-link')?.value.includes('/invitation#')`)
 	link, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](`document.querySelector('#once-link').value`))
 	if err != nil {
@@ -40,7 +40,7 @@ func TestPeopleSetUpInviteAndSignInWithABrowser(t *testing.T) {
 		t.Errorf("the link that is shown once: %s", found)
 	}
 	b.open("/account")
-	b.must(chromedp.Click(chromedp.CSS("#account summary")), chromedp.Click(chromedp.CSS("form[action='/sign-out'] button")))
+	b.must(browsertest.Click("#account summary"), browsertest.Click("form[action='/sign-out'] button"))
 	b.until("the sign-in", `location.pathname === '/sign-in' && document.body.innerText.includes('You have signed out')`)
 
 	u, err := url.Parse(link)
@@ -49,7 +49,7 @@ func TestPeopleSetUpInviteAndSignInWithABrowser(t *testing.T) {
 	}
 	b.open("/invitation#" + u.Fragment)
 	b.until("the invitation", `document.body.innerText.includes('Join Kettles Ltd') && location.hash === ''`)
-	b.must(chromedp.SendKeys(chromedp.CSS("#field-name"), "Ben"), chromedp.SendKeys(chromedp.CSS("#field-password"), goodPassword+"\r"))
+	b.must(browsertest.Type("#field-name", "Ben"), browsertest.Type("#field-password", goodPassword+"\r"))
 	b.until("the home page of ben", `location.pathname === '/' && document.querySelector('#account summary').title === 'Ben'`)
 }
 
@@ -63,14 +63,14 @@ func TestThePagesOfGettingInCanBeReadByEverybody(t *testing.T) {
 	b.looksAt("/sign-in", "/forgot", "/reset", "/invitation")
 	b.signsIn("ana@example.org")
 	b.open("/tokens")
-	b.must(chromedp.SendKeys(chromedp.CSS("#field-name"), "Nightly import\r"))
+	b.must(browsertest.Type("#field-name", "Nightly import\r"))
 	b.until("the token", `document.querySelector('#once-token')?.value.startsWith('sp_')`)
 	if found := b.violations(); found != "" {
 		t.Errorf("the token that is shown once: %s", found)
 	}
 	b.shot("/token-once", "light", 1440)
 	b.looksAt("/account", "/members", "/tokens", "/audit")
-	b.must(chromedp.EmulateViewport(390, 900), chromedp.Click(chromedp.CSS("#account summary")))
+	b.must(chromedp.EmulateViewport(390, 900), browsertest.Click("#account summary"))
 	if found := b.violations(); found != "" {
 		t.Errorf("the open menu: %s", found)
 	}
@@ -100,7 +100,7 @@ func (b *browser) looksAt(pages ...string) {
 func (b *browser) signsIn(email string) {
 	b.t.Helper()
 	b.open("/sign-in?back=/account")
-	b.must(chromedp.SendKeys(chromedp.CSS("#field-email"), email), chromedp.SendKeys(chromedp.CSS("#field-password"), goodPassword+"\r"))
+	b.must(browsertest.Type("#field-email", email), browsertest.Type("#field-password", goodPassword+"\r"))
 	b.until("the account", `location.pathname === '/account' && document.readyState === 'complete'`)
 }
 
@@ -112,9 +112,9 @@ func TestWhatIsTypedCanBeShownAndItsStrengthIsSaid(t *testing.T) {
 	b := mustBrowser(t, h.site, 390)
 	b.open("/reset#code")
 	b.until("the form", `document.querySelector('#field-password') && !document.querySelector('[data-shows]').hidden`)
-	b.must(chromedp.SendKeys(chromedp.CSS("#field-password"), "short"))
+	b.must(browsertest.Type("#field-password", "short"))
 	b.until("why it is refused", `document.querySelector('#field-password-strength').innerText.includes('at least 12') && document.querySelector('meter').value === 1`)
-	b.must(chromedp.SendKeys(chromedp.CSS("#field-password"), "er than my kettle is high\t "))
+	b.must(browsertest.Type("#field-password", "er than my kettle is high\t "))
 	b.until("what is typed", `document.activeElement.getAttribute('aria-pressed') === 'true' && document.querySelector('#field-password').type === 'text'`)
 	b.until("its strength", `document.querySelector('#field-password-strength').innerText.includes('Strong')`)
 	if found := b.violations(); found != "" {
@@ -127,7 +127,7 @@ func TestWhatIsTypedCanBeShownAndItsStrengthIsSaid(t *testing.T) {
 	b.until("a form that is sent nowhere", `(document.querySelector('form').addEventListener('submit', e => { e.preventDefault(); document.title = document.querySelector('#field-password').type }), document.querySelector('form').requestSubmit(), true)`)
 	b.until("a password that is sent as one", `document.title === 'password'`)
 	b.signsIn("ana@example.org")
-	b.must(chromedp.SendKeys(chromedp.CSS("#field-password"), "kettles of Ana"))
+	b.must(browsertest.Type("#field-password", "kettles of Ana"))
 	b.until("the strength beside the account", `document.querySelector('#field-password-strength meter')`)
 }
 
@@ -152,13 +152,13 @@ func TestASecondFactorIsSetUpInABrowser(t *testing.T) {
 	b.signsIn("ana@example.org")
 	b.looksAt(factorPath, "/account")
 	b.open(factorPath)
-	b.must(chromedp.SendKeys(chromedp.CSS("#field-current"), goodPassword+"\r"))
+	b.must(browsertest.Type("#field-current", goodPassword+"\r"))
 	b.until("the QR code", `document.readyState === 'complete' && document.querySelector('svg[role=img] path')`)
 	clean("factor-pending")
 	p := &phone{ana, h.secretOf(t)}
-	b.must(chromedp.SendKeys(chromedp.CSS("#field-code"), "000000\r"))
+	b.must(browsertest.Type("#field-code", "000000\r"))
 	b.until("the refusal", `document.readyState === 'complete' && document.querySelector('#field-code-error')`)
-	b.must(chromedp.SendKeys(chromedp.CSS("#field-code"), p.code(t)+"\r"))
+	b.must(browsertest.Type("#field-code", p.code(t)+"\r"))
 	b.until("the recovery codes", `document.querySelectorAll('[aria-label="Recovery codes"] li').length === 10`)
 	clean("factor-codes")
 	recovery, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](`document.querySelector('[aria-label="Recovery codes"] li').textContent`))
@@ -170,23 +170,23 @@ func TestASecondFactorIsSetUpInABrowser(t *testing.T) {
 	b.looksAt("/account", "/members", "/settings")
 	b.must(chromedp.EmulateViewport(1440, 900))
 	b.open("/settings")
-	b.must(chromedp.SetValue(chromedp.CSS("#second-factor"), "everybody"), chromedp.Click(chromedp.CSS("form[action='/organization/settings'] button")))
+	b.must(browsertest.Set("#second-factor", "everybody"), browsertest.Click("form[action='/organization/settings'] button"))
 	b.until("the setting", `document.querySelector('#second-factor').value === 'everybody' && document.body.innerText.includes('Saved.')`)
 	b.looksAt("/members")
-	b.must(chromedp.EmulateViewport(1440, 900), chromedp.Click(chromedp.CSS("#account summary")), chromedp.Click(chromedp.CSS("form[action='/sign-out'] button")))
+	b.must(chromedp.EmulateViewport(1440, 900), browsertest.Click("#account summary"), browsertest.Click("form[action='/sign-out'] button"))
 	b.until("the sign-in", `document.readyState === 'complete' && location.pathname === '/sign-in'`)
-	b.must(chromedp.SendKeys(chromedp.CSS("#field-email"), "ana@example.org"), chromedp.SendKeys(chromedp.CSS("#field-password"), goodPassword+"\r"))
+	b.must(browsertest.Type("#field-email", "ana@example.org"), browsertest.Type("#field-password", goodPassword+"\r"))
 	b.until("the question for a code", `document.readyState === 'complete' && location.pathname === '/sign-in/code' && document.activeElement.id === 'field-code'`)
 	clean("factor-asked")
-	b.must(chromedp.SendKeys(chromedp.CSS("#field-code"), recovery+"\r"))
+	b.must(browsertest.Type("#field-code", recovery+"\r"))
 	b.until("the home page", `document.readyState === 'complete' && location.pathname === '/' && document.body.innerText.includes('9 are left')`)
 	// Ben is asked to set one up, and gets nowhere else.
-	b.must(chromedp.Click(chromedp.CSS("#account summary")), chromedp.Click(chromedp.CSS("form[action='/sign-out'] button")))
+	b.must(browsertest.Click("#account summary"), browsertest.Click("form[action='/sign-out'] button"))
 	b.until("the sign-in of ben", `document.readyState === 'complete' && location.pathname === '/sign-in'`)
-	b.must(chromedp.SendKeys(chromedp.CSS("#field-email"), "ben.with.a.long.name@departments.example.org"), chromedp.SendKeys(chromedp.CSS("#field-password"), goodPassword+"\r"))
+	b.must(browsertest.Type("#field-email", "ben.with.a.long.name@departments.example.org"), browsertest.Type("#field-password", goodPassword+"\r"))
 	b.until("what his organization asks for", `document.readyState === 'complete' && location.pathname === '/account/second-factor' && document.body.innerText.includes('Your organization asks for one')`)
 	clean("factor-needed")
-	b.must(chromedp.SendKeys(chromedp.CSS("#field-current"), goodPassword+"\r"))
+	b.must(browsertest.Type("#field-current", goodPassword+"\r"))
 	b.until("his QR code", `document.querySelector('svg[role=img] path')`)
 	clean("factor-needed-pending")
 }

@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 
 	"scratchpaper/connectors"
@@ -23,6 +22,7 @@ import (
 	"scratchpaper/internal/localdb/testdb"
 	"scratchpaper/internal/metrics"
 	"scratchpaper/internal/orgcheck"
+	"scratchpaper/internal/redistest"
 	"scratchpaper/jobs"
 	"scratchpaper/store"
 )
@@ -110,7 +110,7 @@ func mustSiteWith(t *testing.T, change func(s *site, d *Deps)) *site {
 	t.Cleanup(pool.Close)
 	service := mustService(t, serviceTables)
 	quiet := slog.New(slog.DiscardHandler)
-	rdb := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr()})
+	rdb := redis.NewClient(&redis.Options{Addr: redistest.InProcess(t).Addr()})
 	t.Cleanup(func() { _ = rdb.Close() })
 	hub := events.New(rdb, quiet, events.SessionEvery(50*time.Millisecond))
 	go func() { _ = hub.Run(context.WithoutCancel(ctx)) }()

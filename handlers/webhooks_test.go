@@ -14,9 +14,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/chromedp"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"scratchpaper/internal/browsertest"
 	"scratchpaper/internal/webhook"
 	"scratchpaper/jobs"
 	"scratchpaper/store"
@@ -247,7 +247,7 @@ func TestThePagesOfWebhooksCanBeReadByEverybodyAndChangeByThemselves(t *testing.
 	page, _ := s.mustWebhook(t, to.URL+"/a/long/address/of/a/receiver?with=a-key-that-is-long-too", "job.failed", "publish.done")
 	b := mustBrowser(t, s, 1440)
 	b.open(page)
-	b.must(chromedp.Click(chromedp.CSS("form[action$='/test'] button")))
+	b.must(browsertest.Click("form[action$='/test'] button"))
 	b.until("the test", `document.querySelector('#deliveries')?.innerText.includes('about to be sent')`)
 	s.mustTell(t)
 	b.until("the delivery", `document.querySelector('#deliveries').innerText.includes('It answers 200')`)

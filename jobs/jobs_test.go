@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/redis/go-redis/v9"
@@ -20,6 +19,7 @@ import (
 	"scratchpaper/internal/core"
 	"scratchpaper/internal/localdb/testdb"
 	"scratchpaper/internal/orgcheck"
+	"scratchpaper/internal/redistest"
 	"scratchpaper/internal/sample"
 	"scratchpaper/store"
 )
@@ -76,7 +76,7 @@ func officeFor(t *testing.T, k connectors.Connector, n store.NewConnection, timi
 	if o.con, err = o.CreateConnection(ctx, o.by, n); err != nil {
 		t.Fatal(err)
 	}
-	mini := miniredis.RunT(t)
+	mini := redistest.InProcess(t)
 	rdb := redis.NewClient(&redis.Options{Addr: mini.Addr()})
 	t.Cleanup(func() { rdb.Close() })
 	o.options = Options{Store: o.Store, Redis: rdb, Workers: 3, Log: slog.New(slog.DiscardHandler), Timings: timings, Dial: (&net.Dialer{}).DialContext,

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
-	"os/exec"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -18,6 +16,7 @@ import (
 	"scratchpaper/connectors"
 
 	"scratchpaper/internal/core"
+	"scratchpaper/internal/redistest"
 	"scratchpaper/store"
 )
 
@@ -444,8 +443,10 @@ func TestAPersonLearnsOnceWhatEnded(t *testing.T) {
 func TestLosingRedisLosesNoJob(t *testing.T) {
 	t.Parallel()
 	l := mustLibrary(t, nil)
-	server := mustRedis(t)
-	l.options.Redis = server.client
+	server := redistest.Start(t)
+	client := redis.NewClient(&redis.Options{Addr: server.Address(), MaxRetries: -1, DialTimeout: 500 * time.Millisecond})
+	t.Cleanup(func() { client.Close() })
+	l.options.Redis = client
 	began, release := make(chan struct{}, 100), make(chan struct{})
 	l.options.Kinds["work"] = Kind{Run: func(*Run) (any, error) { began <- struct{}{}; <-release; return nil, nil }}
 	l.options.Workers = 1
@@ -455,61 +456,17 @@ func TestLosingRedisLosesNoJob(t *testing.T) {
 		jobs = append(jobs, l.enqueue(t, "work"))
 	}
 	<-began // one runs, nine are in Redis
-	if err := server.client.FlushAll(t.Context()).Err(); err != nil {
+	if err := client.FlushAll(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
 	close(release)
 	for _, j := range jobs {
 		l.ends(t, j.ID, "done")
 	}
-	server.stop()
+	server.Kill()
 	late := l.enqueue(t, "work")
-	server.start(t)
+	server.Start()
 	l.ends(t, late.ID, "done")
-}
-
-// redisServer is a real Redis that a test stops and starts again, without its data.
-type redisServer struct {
-	client *redis.Client
-	port   string
-	cmd    *exec.Cmd
-	once   *sync.Once
-}
-
-func mustRedis(t *testing.T) *redisServer {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(ln.Addr().String())
-	ln.Close()
-	s := &redisServer{port: port, client: redis.NewClient(&redis.Options{Addr: "127.0.0.1:" + port, MaxRetries: -1, DialTimeout: 500 * time.Millisecond})}
-	t.Cleanup(func() { s.client.Close(); s.stop() })
-	s.start(t)
-	return s
-}
-
-func (s *redisServer) start(t *testing.T) {
-	t.Helper()
-	s.cmd, s.once = exec.Command("redis-server", "--port", s.port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"), &sync.Once{}
-	if err := s.cmd.Start(); err != nil {
-		t.Fatalf("redis-server is needed for this test (apt-get install redis-server): %v", err)
-	}
-	deadline := time.Now().Add(20 * time.Second)
-	for s.client.Ping(t.Context()).Err() != nil {
-		if time.Now().After(deadline) {
-			t.Fatal("redis-server does not answer")
-		}
-		time.Sleep(20 * time.Millisecond) // polls until it answers
-	}
-}
-
-func (s *redisServer) stop() {
-	s.once.Do(func() {
-		_ = s.cmd.Process.Kill() // it may be gone already
-		_ = s.cmd.Wait()         // killed, as wanted
-	})
 }
 
 func TestTheJobsOfAnOrganizationAreItsOwn(t *testing.T) {

@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
 	"github.com/jackc/pgx/v5"
 	"github.com/redis/go-redis/v9"
 
@@ -21,6 +20,7 @@ import (
 	"scratchpaper/internal/core"
 	"scratchpaper/internal/localdb/testdb"
 	"scratchpaper/internal/orgcheck"
+	"scratchpaper/internal/redistest"
 	"scratchpaper/store"
 )
 
@@ -314,7 +314,7 @@ func mustLibrary(t *testing.T, s *shelf) *library {
 		s.reckoner = l.url
 	}
 	l = l.with(t, s)
-	mini := miniredis.RunT(t)
+	mini := redistest.InProcess(t)
 	rdb := redis.NewClient(&redis.Options{Addr: mini.Addr()})
 	t.Cleanup(func() { rdb.Close() })
 	l.options = Options{Store: l.Store, Redis: rdb, Workers: 4, Log: slog.New(slog.DiscardHandler), Timings: brisk(), Kinds: map[string]Kind{},

@@ -11,12 +11,13 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"scratchpaper/internal/core"
+	"scratchpaper/internal/redistest"
 )
 
 // mustSessions is a store with a Redis for sessions.
 func mustSessions(t *testing.T) (*Store, *miniredis.Miniredis) {
 	t.Helper()
-	m := miniredis.RunT(t)
+	m := redistest.InProcess(t)
 	s := mustStore(t)
 	rdb := redis.NewClient(&redis.Options{Addr: m.Addr(), MaxRetries: -1, DialTimeout: time.Second})
 	t.Cleanup(func() { _ = rdb.Close() })

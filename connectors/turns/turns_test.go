@@ -4,37 +4,21 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net"
-	"os/exec"
 	"slices"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 
 	"scratchpaper/connectors"
+	"scratchpaper/internal/redistest"
 )
 
 // servers are a real Redis and the one that runs in process.
 func servers(t *testing.T) map[string]string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	_ = l.Close()
-	cmd := exec.Command("redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no")
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("redis-server is needed for this test (apt-get install redis-server): %v", err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	return map[string]string{"redis-server": "127.0.0.1:" + port, "in process": miniredis.RunT(t).Addr()}
+	return map[string]string{"redis-server": redistest.Start(t).Address(), "in process": redistest.InProcess(t).Addr()}
 }
 
 // process is what one process has: its own client and its own Turns.
@@ -152,7 +136,7 @@ func TestADaysRequestsAreCounted(t *testing.T) {
 
 func TestNobodyWaitsLongerThanItsCallLasts(t *testing.T) {
 	t.Parallel()
-	env := lent(process(t, miniredis.RunT(t).Addr()), "con_1", connectors.Limits{RequestsPerSecond: 0.25})
+	env := lent(process(t, redistest.InProcess(t).Addr()), "con_1", connectors.Limits{RequestsPerSecond: 0.25})
 	if err := env.Take(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +157,7 @@ func TestNobodyWaitsLongerThanItsCallLasts(t *testing.T) {
 
 func TestWithoutRedisAProcessKeepsToHalfOfTheLimit(t *testing.T) {
 	t.Parallel()
-	m := miniredis.RunT(t)
+	m := redistest.InProcess(t)
 	tu := process(t, m.Addr())
 	env := lent(tu, "con_1", connectors.Limits{RequestsPerSecond: 20})
 	if err := env.Take(t.Context()); err != nil {
@@ -208,7 +192,7 @@ func TestWithoutRedisAProcessKeepsToHalfOfTheLimit(t *testing.T) {
 
 func TestALimitWithoutRateIsFree(t *testing.T) {
 	t.Parallel()
-	env := lent(process(t, miniredis.RunT(t).Addr()), "con_1", connectors.Limits{})
+	env := lent(process(t, redistest.InProcess(t).Addr()), "con_1", connectors.Limits{})
 	began := time.Now()
 	for range 200 {
 		if err := env.Take(t.Context()); err != nil {

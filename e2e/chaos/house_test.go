@@ -18,6 +18,7 @@ import (
 
 	"scratchpaper/e2e/program"
 	"scratchpaper/internal/localdb/testdb"
+	"scratchpaper/internal/redistest"
 )
 
 // lease is how long a worker holds a job in these tests: all other times follow.
@@ -33,8 +34,8 @@ type house struct {
 	env      []string
 	mu       sync.Mutex
 	procs    []*proc
-	redis    *program.Redis // nil: each process has its own
-	database string         // shared: its name
+	redis    *redistest.Server // nil: each process has its own
+	database string            // shared: its name
 	stop     bool
 	lost     []string // why a process could not be started again
 }
@@ -63,7 +64,7 @@ func mustHouse(t *testing.T, shared bool, bulk int) *house {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	n := 1
 	if shared {
-		h.redis = program.MustRedis(t)
+		h.redis = redistest.Start(t)
 		address := testdb.URL(t)
 		if u, err := url.Parse(address); err == nil {
 			h.database = strings.TrimPrefix(u.Path, "/")

@@ -9,6 +9,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"scratchpaper/internal/browsertest"
 	"scratchpaper/internal/core"
 	"scratchpaper/store"
 )
@@ -185,7 +186,7 @@ func TestTheFilterBuilderBeginsWithWhatIsLikelyAndChangesItsConditions(t *testin
 	form("the choices are there to be picked", `f.querySelector('[name=op]').value === 'is' && f.querySelector('select[name=value]').checkVisibility() && f.querySelector('select[name=value]').options.length === 8 && !f.querySelector('input[name=value]').checkVisibility()`)
 	choose("column", "name")
 	form("a text begins with contains", `f.querySelector('[name=op]').value === 'contains' && f.querySelector('input[name=value]').checkVisibility()`)
-	p.do(chromedp.SendKeys(chromedp.CSS(`[data-form=condition] input[name=value]`), "Place 1"+kb.Enter))
+	p.do(browsertest.Type(`[data-form=condition] input[name=value]`, "Place 1"+kb.Enter))
 	p.until("it is a chip", `document.querySelector('.chip-text')?.textContent === 'name contains Place 1' && document.querySelector('#status-match b').textContent === '11'`)
 	p.click(`.chip-text`)
 	form("the chip opens the builder with its condition", `f.checkVisibility() && f.querySelector('[name=column]').value === 'name' && f.querySelector('[name=op]').value === 'contains' && document.activeElement === f.querySelector('input[name=value]') && document.activeElement.value === 'Place 1'`)

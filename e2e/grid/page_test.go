@@ -8,11 +8,9 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"testing"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
@@ -25,6 +23,7 @@ import (
 	"scratchpaper/internal/events"
 	"scratchpaper/internal/localdb/testdb"
 	"scratchpaper/internal/orgcheck"
+	"scratchpaper/internal/redistest"
 	"scratchpaper/store"
 )
 
@@ -71,7 +70,7 @@ func mustShopOf(t *testing.T, kettles int, bulk int64) shop {
 	must(t, err)
 	t.Cleanup(pool.Close)
 	quiet := slog.New(slog.DiscardHandler)
-	rdb := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr()})
+	rdb := redis.NewClient(&redis.Options{Addr: redistest.InProcess(t).Addr()})
 	t.Cleanup(func() { _ = rdb.Close() })
 	hub := events.New(rdb, quiet)
 	go func() { _ = hub.Run(context.WithoutCancel(ctx)) }()
@@ -185,19 +184,10 @@ func (p page) do(actions ...chromedp.Action[chromedp.Void]) {
 	must(p.t, chromedp.Do(p.ctx, actions...))
 }
 
-// click clicks the element of a selector, also when it is drawn anew meanwhile: then it was not clicked yet.
+// click clicks the element of a selector, also when it is drawn anew meanwhile.
 func (p page) click(selector string) {
 	p.t.Helper()
-	deadline := time.Now().Add(patience)
-	for {
-		err := chromedp.Do(p.ctx, chromedp.Click(chromedp.CSS(selector)))
-		if err == nil {
-			return
-		}
-		if !strings.Contains(err.Error(), "Could not find node") || time.Now().After(deadline) {
-			p.t.Fatalf("click on %s: %v", selector, err)
-		}
-	}
+	p.do(browsertest.Click(selector))
 }
 
 // keys presses keys; with modifiers every one of them.

@@ -16,6 +16,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"scratchpaper/internal/freeport"
+	"scratchpaper/internal/redistest"
 )
 
 // Fleet is the app as an operator hosts it: several serve and worker processes on one database and one Redis, and a reverse proxy with TLS
@@ -23,7 +26,7 @@ import (
 type Fleet struct {
 	Serves, Workers []*Process
 	Proxy           *Proxy
-	Redis           *Redis
+	Redis           *redistest.Server
 	shared          []string // settings of every process
 	t               testing.TB
 }
@@ -32,17 +35,17 @@ type Fleet struct {
 func MustFleet(t testing.TB, database string, serves, workers int, env ...string) *Fleet {
 	t.Helper()
 	dir := t.TempDir()
-	f := &Fleet{t: t, Redis: MustRedis(t)}
+	f := &Fleet{t: t, Redis: redistest.Start(t)}
 	shared := append([]string{"DATABASE_URL=" + database, "REDIS_URL=" + f.Redis.URL(), "SECRETS_KEY_FILE=" + filepath.Join(dir, "key.json"), "LOG_FORMAT=json", "LOG_LEVEL=warn"}, env...)
 	f.shared = append(shared, "DATA_DIR="+filepath.Join(dir, "command"))
 	var addresses []string
 	for n := range serves {
-		port := strconv.Itoa(FreePort(t))
+		port := strconv.Itoa(freeport.Take(t))
 		addresses = append(addresses, net.JoinHostPort("127.0.0.1", port))
 		f.Serves = append(f.Serves, &Process{Name: fmt.Sprintf("serve %d", n+1), command: "serve", env: append([]string{"PORT=" + port, "DATA_DIR=" + filepath.Join(dir, "serve"+port)}, shared...), begun: listening})
 	}
 	for n := range workers {
-		watch := net.JoinHostPort("127.0.0.1", strconv.Itoa(FreePort(t)))
+		watch := freeport.Address(freeport.Take(t))
 		f.Workers = append(f.Workers, &Process{Name: fmt.Sprintf("worker %d", n+1), command: "worker", env: append([]string{"WATCH_ADDRESS=" + watch, "DATA_DIR=" + filepath.Join(dir, "worker"+strconv.Itoa(n))}, shared...), begun: takesJobs, address: "http://" + watch})
 	}
 	f.Proxy = mustProxy(t, addresses)

@@ -12,13 +12,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
 	"scratchpaper/internal/core"
 
 	"scratchpaper/internal/browsertest"
+	"scratchpaper/internal/redistest"
 )
 
 // The page of these tests keeps what its callback got. Its policy is as strict as the program's.
@@ -47,7 +47,7 @@ type site struct {
 
 func startSite(t *testing.T) *site {
 	t.Helper()
-	s := &site{process: startProcess(t, miniredis.RunT(t), func(h *Hub) { h.pace.session = 50 * time.Millisecond })}
+	s := &site{process: startProcess(t, redistest.InProcess(t), func(h *Hub) { h.pace.session = 50 * time.Millisecond })}
 	routes := http.NewServeMux()
 	routes.Handle("/static/", http.StripPrefix("/static/", http.FileServer(http.Dir("../../static"))))
 	routes.HandleFunc("/page.js", func(w http.ResponseWriter, _ *http.Request) {

@@ -14,11 +14,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
 	"github.com/google/go-cmp/cmp"
 	"github.com/r3labs/sse/v2"
 
 	"scratchpaper/internal/core"
+	"scratchpaper/internal/redistest"
 )
 
 var background = context.Background()
@@ -34,7 +34,7 @@ func decode[T any](t *testing.T, data string) T {
 
 func TestAHintReachesBrowsersOfEveryProcess(t *testing.T) {
 	t.Parallel()
-	mr := miniredis.RunT(t)
+	mr := redistest.InProcess(t)
 	one, two := startProcess(t, mr), startProcess(t, mr)
 	here, there := one.listen(t, "org_a", "snapshot:s1"), two.listen(t, "org_a", "snapshot:s1")
 	sent := core.Hint{Org: "org_a", Snapshot: "s1", Table: "t1", Version: 7, Rows: []int64{3, 4}, Kind: "change", Actor: "p", Client: "tab"}
@@ -48,7 +48,7 @@ func TestAHintReachesBrowsersOfEveryProcess(t *testing.T) {
 
 func TestHelloNamesVersionAndTopics(t *testing.T) {
 	t.Parallel()
-	p := startProcess(t, miniredis.RunT(t))
+	p := startProcess(t, redistest.InProcess(t))
 	got := open(t, p.address("org_a", "snapshot:s1", "org-jobs")).next(t)
 	want := message{"hello", `{"version":"v1","topics":["snapshot:s1","org-jobs"]}`}
 	if got != want {
@@ -58,7 +58,7 @@ func TestHelloNamesVersionAndTopics(t *testing.T) {
 
 func TestAnOrganizationHearsNothingOfAnother(t *testing.T) {
 	t.Parallel()
-	p := startProcess(t, miniredis.RunT(t))
+	p := startProcess(t, redistest.InProcess(t))
 	topics := []string{"snapshot:s1", "job:j1", "org-jobs", ""}
 	a, b := p.listen(t, "org_a", topics...), p.listen(t, "org_b", topics...)
 	p.Notify(background,
@@ -79,7 +79,7 @@ func TestAnOrganizationHearsNothingOfAnother(t *testing.T) {
 
 func TestAJobIsHeardByItsTopicAndByAllJobsOnce(t *testing.T) {
 	t.Parallel()
-	p := startProcess(t, miniredis.RunT(t))
+	p := startProcess(t, redistest.InProcess(t))
 	both, other := p.listen(t, "o", "job:j1", "org-jobs"), p.listen(t, "o", "job:j2")
 	p.Notify(background, core.Hint{Org: "o", Job: "j1", Kind: "job"}, core.Hint{Org: "o", Job: "j2", Kind: "last"})
 	if one, two := both.nextHint(t), both.nextHint(t); one.Job != "j1" || two.Job != "j2" {
@@ -92,7 +92,7 @@ func TestAJobIsHeardByItsTopicAndByAllJobsOnce(t *testing.T) {
 
 func TestHintsOfOneSourceBecomeOne(t *testing.T) {
 	t.Parallel()
-	p := startProcess(t, miniredis.RunT(t))
+	p := startProcess(t, redistest.InProcess(t))
 	b := p.listen(t, "o", "snapshot:s1")
 	for i := range int64(200) {
 		p.Notify(background, core.Hint{Org: "o", Snapshot: "s1", Table: "t", Version: i, Rows: []int64{i % 50}, Kind: "change", Client: "mine"})
@@ -117,7 +117,7 @@ func TestLineEndsInTextCannotMakeAnEvent(t *testing.T) {
 	for _, lineEnd := range []string{"\n", "\r", "\r\n"} {
 		t.Run(fmt.Sprintf("%q", lineEnd), func(t *testing.T) {
 			t.Parallel()
-			p := startProcess(t, miniredis.RunT(t))
+			p := startProcess(t, redistest.InProcess(t))
 			b := open(t, p.address("o", "snapshot:s1")+"&named")
 			b.await(t, "hello")
 			evil := lineEnd + lineEnd + "event: evil" + lineEnd + "data: evil" + lineEnd + lineEnd
@@ -144,7 +144,7 @@ func TestLineEndsInTextCannotMakeAnEvent(t *testing.T) {
 
 func TestBrokenOrLargeDataIsLeftOutAndTheHintStillSent(t *testing.T) {
 	t.Parallel()
-	p := startProcess(t, miniredis.RunT(t))
+	p := startProcess(t, redistest.InProcess(t))
 	b := p.listen(t, "o", "snapshot:s1")
 	large, _ := json.Marshal(strings.Repeat("x", maxData))
 	for kind, data := range map[string]string{"broken": "{", "large": string(large)} {
@@ -157,7 +157,7 @@ func TestBrokenOrLargeDataIsLeftOutAndTheHintStillSent(t *testing.T) {
 
 func TestRedisGoneForASecondMakesBrowsersResync(t *testing.T) {
 	t.Parallel()
-	mr := miniredis.RunT(t)
+	mr := redistest.InProcess(t)
 	p := startProcess(t, mr)
 	b := p.listen(t, "o", "snapshot:s1")
 	mr.Close()
@@ -181,7 +181,7 @@ func TestRedisGoneForASecondMakesBrowsersResync(t *testing.T) {
 // Others may have published meanwhile, whom this process did not hear.
 func TestAProcessThatLostRedisWithNothingToSayMakesItsBrowsersResync(t *testing.T) {
 	t.Parallel()
-	mr := miniredis.RunT(t)
+	mr := redistest.InProcess(t)
 	p := startProcess(t, mr)
 	b := p.listen(t, "o", "snapshot:s1")
 	mr.Close()
@@ -196,7 +196,7 @@ func TestAProcessThatLostRedisWithNothingToSayMakesItsBrowsersResync(t *testing.
 // A process that only publishes may lose Redis while the others keep it: their browsers must hear of the loss too.
 func TestHintsThatCouldNotBePublishedBecomeAResyncForTheirOrganization(t *testing.T) {
 	t.Parallel()
-	mr := miniredis.RunT(t)
+	mr := redistest.InProcess(t)
 	p := startProcess(t, mr)
 	a, b := p.listen(t, "org_a", "snapshot:s1"), p.listen(t, "org_b", "snapshot:s1")
 	mr.SetError("LOADING")
@@ -233,7 +233,7 @@ func TestAFullOutboxForgetsHintsButNotThatItDid(t *testing.T) {
 
 func TestHintsGivenBeforeStopAreStillPublished(t *testing.T) {
 	t.Parallel()
-	mr := miniredis.RunT(t)
+	mr := redistest.InProcess(t)
 	leaving, staying := startProcess(t, mr), startProcess(t, mr)
 	b := staying.listen(t, "o", "job:j")
 	leaving.StopStreams()
@@ -247,7 +247,7 @@ func TestHintsGivenBeforeStopAreStillPublished(t *testing.T) {
 
 func TestAPersonHasSoManyStreamsAndNoMore(t *testing.T) {
 	t.Parallel()
-	p := startProcess(t, miniredis.RunT(t), StreamsPerPerson(2))
+	p := startProcess(t, redistest.InProcess(t), StreamsPerPerson(2))
 	first := p.listen(t, "o", "org-jobs")
 	p.listen(t, "o", "org-jobs")
 	answer, err := http.Get(p.address("o", "org-jobs"))
@@ -265,7 +265,7 @@ func TestAPersonHasSoManyStreamsAndNoMore(t *testing.T) {
 
 func TestAStreamEndsWithItsSession(t *testing.T) {
 	t.Parallel()
-	p := startProcess(t, miniredis.RunT(t), func(h *Hub) { h.pace.session = 10 * time.Millisecond })
+	p := startProcess(t, redistest.InProcess(t), func(h *Hub) { h.pace.session = 10 * time.Millisecond })
 	var signedIn atomic.Bool
 	var asked atomic.Int32
 	signedIn.Store(true)
@@ -283,7 +283,7 @@ func TestAStreamEndsWithItsSession(t *testing.T) {
 
 func TestAPanicInASessionCheckEndsThatStreamOnly(t *testing.T) {
 	t.Parallel()
-	p := startProcess(t, miniredis.RunT(t), func(h *Hub) { h.pace.session = 10 * time.Millisecond })
+	p := startProcess(t, redistest.InProcess(t), func(h *Hub) { h.pace.session = 10 * time.Millisecond })
 	p.serve(t, func(w http.ResponseWriter, r *http.Request) {
 		sub := Subscription{Org: "o", Topics: []string{"org-jobs"}}
 		if r.URL.Query().Get("org") == "bad" {
@@ -301,7 +301,7 @@ func TestAPanicInASessionCheckEndsThatStreamOnly(t *testing.T) {
 
 func TestHeartbeatsKeepAQuietStreamBeyondTheServersWriteTimeout(t *testing.T) {
 	t.Parallel()
-	p := startProcess(t, miniredis.RunT(t), func(h *Hub) { h.pace.heartbeat = 20 * time.Millisecond })
+	p := startProcess(t, redistest.InProcess(t), func(h *Hub) { h.pace.heartbeat = 20 * time.Millisecond })
 	p.serve(t, p.stream, 200*time.Millisecond)
 	b := p.listen(t, "o", "org-jobs")
 	for range 30 {
@@ -311,7 +311,7 @@ func TestHeartbeatsKeepAQuietStreamBeyondTheServersWriteTimeout(t *testing.T) {
 
 func TestTheServerShutsDownWithStreamsOpen(t *testing.T) {
 	t.Parallel()
-	p := startProcess(t, miniredis.RunT(t))
+	p := startProcess(t, redistest.InProcess(t))
 	b := p.listen(t, "o", "org-jobs")
 	ctx, cancel := context.WithTimeout(background, patience)
 	defer cancel()
@@ -323,7 +323,7 @@ func TestTheServerShutsDownWithStreamsOpen(t *testing.T) {
 
 func TestAFrozenBrowserIsCutAndHoldsNobodyUp(t *testing.T) {
 	t.Parallel()
-	p := startProcess(t, miniredis.RunT(t))
+	p := startProcess(t, redistest.InProcess(t))
 	frozen := freeze(t, p)
 	defer func() { _ = frozen.Close() }()
 	eventually(t, "the frozen browser is greeted", func() bool { return len(p.targets([]address{{"o", "snapshot:s1"}})) == 1 })
@@ -346,7 +346,7 @@ func TestAFrozenBrowserIsCutAndHoldsNobodyUp(t *testing.T) {
 
 func TestABrowserThatFellBehindIsCutAndNotLeftWithAGap(t *testing.T) {
 	t.Parallel()
-	p := startProcess(t, miniredis.RunT(t), func(h *Hub) { h.pace.write = patience })
+	p := startProcess(t, redistest.InProcess(t), func(h *Hub) { h.pace.write = patience })
 	slow := freeze(t, p)
 	defer func() { _ = slow.Close() }()
 	eventually(t, "the slow browser is greeted", func() bool { return len(p.targets([]address{{"o", "snapshot:s1"}})) == 1 })
@@ -376,7 +376,7 @@ func freeze(t *testing.T, p *process) net.Conn {
 
 // This test is not parallel: it counts the goroutines of the whole program, and parallel tests wait until it is done.
 func Test200StreamsLeaveNoGoroutines(t *testing.T) {
-	p := startProcess(t, miniredis.RunT(t), StreamsPerPerson(1000))
+	p := startProcess(t, redistest.InProcess(t), StreamsPerPerson(1000))
 	base := runtime.NumGoroutine()
 	var browsers sync.WaitGroup
 	for i := range 200 {
@@ -402,7 +402,7 @@ func Test200StreamsLeaveNoGoroutines(t *testing.T) {
 // TestWhatComesAloneWaitsForNothing gathers for an hour: what is the first of its source comes at once all the same, and the next one waits.
 func TestWhatComesAloneWaitsForNothing(t *testing.T) {
 	t.Parallel()
-	p := startProcess(t, miniredis.RunT(t), func(h *Hub) { h.pace.coalesce = time.Hour })
+	p := startProcess(t, redistest.InProcess(t), func(h *Hub) { h.pace.coalesce = time.Hour })
 	b := p.listen(t, "o", "snapshot:s1", "org-jobs")
 	for _, hint := range []core.Hint{{Org: "o", Snapshot: "s1", Version: 1, Kind: "change"}, {Org: "o", Snapshot: "s1", Version: 2, Kind: "change"}, {Org: "o", Job: "j1", Kind: "job"}} {
 		p.Notify(background, hint)

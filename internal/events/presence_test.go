@@ -5,8 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
 	"github.com/google/go-cmp/cmp"
+
+	"scratchpaper/internal/redistest"
 )
 
 func who(t *testing.T, p *process, org, snapshot string) []Place {
@@ -27,7 +28,7 @@ func be(t *testing.T, p *process, org, snapshot string, at Place) {
 
 func TestWhoIsHereIsKnownToItsOrganizationOnly(t *testing.T) {
 	t.Parallel()
-	p := startProcess(t, miniredis.RunT(t))
+	p := startProcess(t, redistest.InProcess(t))
 	ada := Place{Person: "p1", Name: "Ada", Client: "tab1", Table: "t", Row: 4, Column: "title"}
 	be(t, p, "org_a", "s1", Place{Person: "p2", Name: "Bo", Client: "tab2"})
 	be(t, p, "org_a", "s1", ada)
@@ -44,7 +45,7 @@ func TestWhoIsHereIsKnownToItsOrganizationOnly(t *testing.T) {
 
 func TestArrivingAndLeavingAreHints(t *testing.T) {
 	t.Parallel()
-	p := startProcess(t, miniredis.RunT(t))
+	p := startProcess(t, redistest.InProcess(t))
 	b := p.listen(t, "o", "snapshot:s1")
 	be(t, p, "o", "s1", Place{Person: "p1", Name: "Ada", Client: "tab1", Table: "t", Row: 4, Column: "title"})
 	got := b.nextHint(t)
@@ -70,7 +71,7 @@ func TestArrivingAndLeavingAreHints(t *testing.T) {
 
 func TestWhoIsSilentForHalfAMinuteIsGone(t *testing.T) {
 	t.Parallel()
-	mr := miniredis.RunT(t)
+	mr := redistest.InProcess(t)
 	p := startProcess(t, mr)
 	start := time.Now()
 	mr.SetTime(start)

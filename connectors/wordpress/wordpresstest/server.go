@@ -28,6 +28,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"scratchpaper/internal/freeport"
 )
 
 const (
@@ -296,12 +298,11 @@ func (s *server) phpOptions() []string {
 
 func (s *server) startPHP(ctx context.Context) error {
 	for n := range workers {
-		l, err := net.Listen("tcp", "127.0.0.1:0") // to find a free port
+		port, err := freeport.Find()
 		if err != nil {
 			return err
 		}
-		address := l.Addr().String()
-		l.Close()
+		address := freeport.Address(port)
 		log := fmt.Sprintf("php%d.log", n)
 		if err := s.daemon(log, "php", append(s.phpOptions(), "-S", address, "-t", filepath.Join(s.dir, "www"), filepath.Join(s.dir, "router.php"))...); err != nil {
 			return err

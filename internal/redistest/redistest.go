@@ -1,4 +1,5 @@
-package program
+// Package redistest gives tests a real Redis server, and one that runs in process as the app's own does; each can go and come back at its address.
+package redistest
 
 import (
 	"fmt"
@@ -10,49 +11,43 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/alicebob/miniredis/v2"
+
+	"scratchpaper/internal/freeport"
 )
 
-// Redis is a real Redis server without persistence, which goes with the test.
-type Redis struct {
+// Server is a real Redis server without persistence, which goes with the test.
+type Server struct {
 	t    testing.TB
 	port int
 	mu   sync.Mutex
 	cmd  *exec.Cmd
 }
 
-// MustRedis starts one on a free port.
-func MustRedis(t testing.TB) *Redis {
+// Start starts one on a free port.
+func Start(t testing.TB) *Server {
 	t.Helper()
-	r := &Redis{t: t, port: FreePort(t)}
+	r := &Server{t: t, port: freeport.Take(t)}
 	r.Start()
 	t.Cleanup(r.Kill)
 	return r
 }
 
-// FreePort gives a port of the loopback address that nobody listens on now.
-func FreePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
-func (r *Redis) address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(r.port)) }
+// Address is its host and port.
+func (r *Server) Address() string { return freeport.Address(r.port) }
 
 // URL is what REDIS_URL takes.
-func (r *Redis) URL() string { return (&url.URL{Scheme: "redis", Host: r.address()}).String() }
+func (r *Server) URL() string { return (&url.URL{Scheme: "redis", Host: r.Address()}).String() }
 
 // Start starts it again on its port.
-func (r *Redis) Start() {
+func (r *Server) Start() {
 	if err := r.run(); err != nil {
-		r.t.Errorf("redis-server: %v", err)
+		r.t.Errorf("redis-server is needed for this test (apt-get install redis-server): %v", err)
 		return
 	}
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) { // asks again until it listens
-		if c, err := net.Dial("tcp", r.address()); err == nil {
+		if c, err := net.Dial("tcp", r.Address()); err == nil {
 			c.Close()
 			return
 		}
@@ -61,7 +56,7 @@ func (r *Redis) Start() {
 }
 
 // run makes the process, unless there is one: of two faults that take it away at once each brings it back.
-func (r *Redis) run() error {
+func (r *Server) run() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.cmd != nil {
@@ -76,7 +71,7 @@ func (r *Redis) run() error {
 }
 
 // Kill ends it as a power cut would.
-func (r *Redis) Kill() {
+func (r *Server) Kill() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.cmd != nil {
@@ -87,8 +82,8 @@ func (r *Redis) Kill() {
 }
 
 // Flush empties it.
-func (r *Redis) Flush() {
-	c, err := net.Dial("tcp", r.address())
+func (r *Server) Flush() {
+	c, err := net.Dial("tcp", r.Address())
 	if err != nil {
 		return
 	}
@@ -96,4 +91,15 @@ func (r *Redis) Flush() {
 	_ = c.SetDeadline(time.Now().Add(time.Second))
 	_, _ = fmt.Fprint(c, "FLUSHALL\r\n")
 	_, _ = c.Read(make([]byte, 16))
+}
+
+// InProcess gives one of those that the app runs in its own process. It can be closed and restarted at its port, and ends with the test.
+func InProcess(t testing.TB) *miniredis.Miniredis {
+	t.Helper()
+	m := miniredis.NewMiniRedis()
+	if err := m.StartAddr(freeport.Address(freeport.Take(t))); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(m.Close)
+	return m
 }

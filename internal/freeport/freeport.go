@@ -1,0 +1,46 @@
+// Package freeport gives tests ports that stay free until they are listened on, also a second time.
+//
+// A port that the system chose and that is closed again goes to whoever asks next, and each outgoing connection asks: a server that is to
+// come back at its port then finds it taken, and a client that tries to reach it may even be connected with itself.
+package freeport
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"strconv"
+	"sync"
+	"testing"
+)
+
+// The ports are those below the ones that systems choose from: Linux begins at 32768 (ip_local_port_range), others at 49152 (RFC 6335).
+const first, end = 12000, 32000
+
+var taken sync.Map
+
+// Take gives a port of the loopback address that nobody listens on and that this process has not been given before.
+func Take(t testing.TB) int {
+	t.Helper()
+	port, err := Find()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+// Find is Take where there is no test yet.
+func Find() (int, error) {
+	for range 1000 {
+		port := first + rand.IntN(end-first) // #nosec G404 -- tests only
+		if _, was := taken.LoadOrStore(port, true); was {
+			continue
+		}
+		if l, err := net.Listen("tcp", Address(port)); err == nil {
+			return port, l.Close()
+		}
+	}
+	return 0, fmt.Errorf("there is no free port from %d to %d", first, end)
+}
+
+// Address is that of a port of the loopback address.
+func Address(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
