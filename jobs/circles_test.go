@@ -228,6 +228,31 @@ func TestWhatRefersToANewRecordIsSentWhenItIsKnownThatItIsThere(t *testing.T) {
 	}
 }
 
+func TestWhatNobodyCanTellIsAskedOnceHoweverManyLevelsOfDeletesFollow(t *testing.T) {
+	t.Parallel()
+	c := mustCounter(t)
+	c.shop.reserves = false
+	for _, pair := range [][2]string{{"1", "2"}, {"2", "3"}, {"3", "4"}} {
+		c.set(c.books, c.must(c.books, pair[0]).ID, "before", core.TextValue(pair[1]))
+	}
+	c.start(t)
+	c.published()
+	created := c.create(c.books, "title", "New")
+	for _, id := range []string{"1", "2", "3", "4"} {
+		c.deleteRecord(c.books, c.must(c.books, id).ID)
+	}
+	c.silent("create", true)
+	asked := len(c.shop.requests())
+	p := c.published()
+	c.wantState(p, created, "unknown")
+	if got, want := len(c.shop.requests())-asked, 5; got != want { // the create, and four levels
+		t.Errorf("%d requests wrote, want %d", got, want)
+	}
+	if got := c.shop.recognised; got < 1 || got > 2 { // twice where a slice ended in between
+		t.Errorf("the service was asked %d times what became of the new record, want once a slice", got)
+	}
+}
+
 func TestTheServicesOwnIDsThatBeginWithATildeAreKept(t *testing.T) {
 	t.Parallel()
 	c := mustCounter(t)

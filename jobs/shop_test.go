@@ -19,18 +19,19 @@ import (
 // shop is a service in memory that can be written: "authors" (name) and "books" (title, author, before, editors), with
 // references from books to authors and to books. It keeps what was asked of it, and can be told to misbehave.
 type shop struct {
-	mu       sync.Mutex
-	rows     map[string]map[string]goods // by table and id
-	next     int
-	asked    []string                                         // "create books 1,2" …, requests that write
-	before   func(op string, writes []connectors.Write) error // before a request acts
-	after    func(op string, writes []connectors.Write) error // after it acted
-	answers  func(op string, outcomes []connectors.Outcome) []connectors.Outcome
-	onTest   func() error
-	onLook   func(ids []string) []string // which of the asked ids are found
-	guards   bool                        // refuses writes on old versions
-	reserves bool                        // gives ids before a create; else with it
-	limits   connectors.Limits           // beside those of its batches
+	mu         sync.Mutex
+	rows       map[string]map[string]goods // by table and id
+	next       int
+	asked      []string                                         // "create books 1,2" …, requests that write
+	recognised int                                              // requests that ask what became of creates
+	before     func(op string, writes []connectors.Write) error // before a request acts
+	after      func(op string, writes []connectors.Write) error // after it acted
+	answers    func(op string, outcomes []connectors.Outcome) []connectors.Outcome
+	onTest     func() error
+	onLook     func(ids []string) []string // which of the asked ids are found
+	guards     bool                        // refuses writes on old versions
+	reserves   bool                        // gives ids before a create; else with it
+	limits     connectors.Limits           // beside those of its batches
 }
 
 type goods struct {
@@ -276,6 +277,7 @@ func (s shopSession) Create(ctx context.Context, t connectors.Table, writes []co
 func (s shopSession) Recognise(_ context.Context, t connectors.Table, writes []connectors.Write) ([]connectors.Outcome, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.recognised++
 	out := make([]connectors.Outcome, len(writes))
 	for i, w := range writes {
 		r, ok := s.rows[t.ID][w.ID]
