@@ -7,6 +7,8 @@ import (
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"scratchpaper/internal/browsertest"
 )
 
 // press types one key with modifiers held.
@@ -22,13 +24,11 @@ func (b tab) press(key string, held ...chromedp.Modifier) {
 // tabTo presses a key until the focus is on what a selector finds.
 func (b tab) tabTo(selector, key string, held ...chromedp.Modifier) {
 	b.t.Helper()
-	for range 60 {
-		if b.says("document.activeElement?.matches('" + selector + "')") {
-			return
-		}
-		b.press(key, held...)
+	ctx, cancel := b.within()
+	defer cancel()
+	if err := chromedp.Do(ctx, browsertest.Reach(selector, key, chromedp.KeyModifiers(held...))); err != nil {
+		b.t.Fatal(err)
 	}
-	b.t.Fatalf("the keyboard does not reach %s; the focus is on %s", selector, b.text("document.activeElement?.outerHTML.slice(0, 200)"))
 }
 
 // goTo moves the active cell to a column by its title and a record by its position, from the first cell.

@@ -24,7 +24,7 @@ type browser struct {
 
 func mustBrowser(t *testing.T, s *site, width int64) *browser {
 	t.Helper()
-	ctx, stop := context.WithTimeout(browsertest.Page(t, width, 900), 2*time.Minute)
+	ctx, stop := context.WithTimeout(browsertest.Page(t, width, 900), 4*time.Minute)
 	t.Cleanup(stop)
 	return &browser{s, t, ctx}
 }
@@ -44,7 +44,7 @@ func (b *browser) open(path string) {
 // until waits for a condition in the page.
 func (b *browser) until(what, condition string) {
 	b.t.Helper()
-	deadline := time.Now().Add(15 * time.Second)
+	deadline := time.Now().Add(30 * time.Second)
 	for time.Now().Before(deadline) {
 		ok, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool]("Boolean("+condition+")"))
 		if err == nil && ok {

@@ -3,6 +3,7 @@ package browsertest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -56,6 +57,23 @@ func Set(selector, value string) chromedp.Action[chromedp.Void] {
 		_, err := found(ctx, t, selector, `(e.value = `+literal(value)+`, ['input', 'change'].forEach((n) => e.dispatchEvent(new Event(n, { bubbles: true }))), true)`,
 			func(*bool) bool { return true })
 		return err
+	})
+}
+
+// Reach presses a key, as Tab is, until the focus is on an element that a CSS selector matches: as often as the longest of the app's pages asks for.
+func Reach(selector, key string, options ...chromedp.KeyOption) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		for range 100 {
+			there, err := chromedp.Evaluate[bool](`document.activeElement?.matches(`+literal(selector)+`) ?? false`)(ctx, t)
+			if err != nil || there {
+				return err
+			}
+			if _, err := chromedp.KeyEvent(key, options...)(ctx, t); err != nil {
+				return err
+			}
+		}
+		focus, err := chromedp.Evaluate[string](`document.activeElement?.outerHTML.slice(0, 200) ?? ''`)(ctx, t)
+		return errors.Join(fmt.Errorf("the keyboard does not reach %s; the focus is on %s", selector, focus), err)
 	})
 }
 
