@@ -48,7 +48,7 @@ func (b tab) says(script string) bool {
 }
 
 func (b tab) text(script string) string {
-	ctx, cancel := context.WithTimeout(b.ctx, 5*time.Second)
+	ctx, cancel := b.within()
 	defer cancel()
 	s, err := chromedp.Run(ctx, chromedp.Evaluate[string]("String("+script+")"))
 	if err != nil {

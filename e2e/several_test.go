@@ -222,7 +222,7 @@ func (h *hosted) eventsCross(t *testing.T) {
 		}()
 		until := func(want string) {
 			t.Helper()
-			for late := time.After(5 * time.Second); ; {
+			for late := time.After(patience); ; {
 				select {
 				case line := <-heard:
 					if strings.Contains(line, want) {

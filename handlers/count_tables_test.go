@@ -45,8 +45,8 @@ func TestTablesThatDoNotSayTheirRecordsAreCounted(t *testing.T) {
 		{ID: "hidden", Readable: true, Estimate: -1}, {ID: "closed", Estimate: -1}, {ID: "pages!", Readable: true, Estimate: -1},
 	}
 	began := time.Now()
-	why := countTables(t.Context(), s, tables, 300*time.Millisecond)
-	if took := time.Since(began); took > 5*time.Second {
+	why := countTables(t.Context(), s, tables, 3*time.Second)
+	if took := time.Since(began); took > time.Minute {
 		t.Errorf("it took %s", took)
 	}
 	for i, want := range []int64{5, -1, 70, -1, -1, 6} {

@@ -114,7 +114,7 @@ func (b tab) says(expression string) bool {
 
 func (b tab) do(t *testing.T, script string) {
 	t.Helper()
-	within, done := context.WithTimeout(b.ctx, 5*time.Second)
+	within, done := context.WithTimeout(b.ctx, patience)
 	defer done()
 	if err := chromedp.Do(within, func(ctx context.Context, target *chromedp.Target) (chromedp.Void, error) {
 		return chromedp.Evaluate[chromedp.Void](script)(ctx, target)

@@ -24,7 +24,7 @@ func FuzzCompileFilter(f *testing.F) {
 	f.Fuzz(func(t *testing.T, src string) {
 		start := time.Now()
 		compiled, err := expr.CompileFilter(src, cols)
-		if took := time.Since(start); took > 2*time.Second {
+		if took := time.Since(start); took > 10*time.Second {
 			t.Fatalf("%q took %v", src, took)
 		}
 		if err != nil {
