@@ -47,11 +47,11 @@ var arrows = []arrow{
 	{from: "internal/core", never: []string{"github.com/jackc/pgx", "github.com/labstack/echo", "net/http"}, reason: "the words of the product import nothing of ours"},
 	{from: "internal/localdb/testdb", to: []string{"internal/*", "migrations"}, reason: "the tests' databases know what they are filled with"},
 	{from: "internal/*", to: []string{"internal/*"}, reason: "parts with no door of their own know each other at most"},
-	{from: "e2e"}, {from: "e2e/*"}, // tests only
+	{from: "e2e"}, {from: "e2e/*", to: []string{"internal/freeport", "internal/redistest"}, reason: "the tests of the whole see it from outside"},
 }
 
 // onlyTests are packages that the program itself never imports.
-var onlyTests = []string{"connectors/connectortest", "connectors/misbehave", "connectors/wordpress/wordpresstest", "internal/browsertest", "internal/localdb/testdb", "internal/orgcheck", "internal/mail/mailtest", "internal/auth/clerktest"}
+var onlyTests = []string{"connectors/connectortest", "connectors/misbehave", "connectors/wordpress/wordpresstest", "internal/browsertest", "internal/freeport", "internal/redistest", "internal/localdb/testdb", "internal/orgcheck", "internal/mail/mailtest", "internal/auth/clerktest", "internal/archive/archivetest", "e2e/program"}
 
 const module = "scratchpaper"
 
