@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -43,7 +44,7 @@ func mustBazaar(t *testing.T) *bazaar {
 		wide[i] = fmt.Sprintf("c%d text default 'v%d'", i+1, i+1)
 	}
 	s.service = mustService(t, bazaarTables+`; create table wide (id int primary key, `+strings.Join(wide, ", ")+`); insert into wide (id) values (1), (2)`)
-	s.mustWork(t)
+	s.mustWorkAt(t, 30*time.Second) // values of a megabyte are published
 	b := &bazaar{document: mustDocument(t, s), tables: map[string]string{}}
 	con := s.mustConnect(t)
 	remotes := s.call(t, "GET", "/connections/"+con+"/tables", "", 200)

@@ -165,7 +165,13 @@ func settingsOf(service *url.URL) map[string]string {
 // mustWork starts workers; they stop with the test, or when they are told to.
 func (s *site) mustWork(t *testing.T) *jobs.Runner {
 	t.Helper()
-	r := jobs.New(jobs.Options{Store: s.store, Redis: s.rdb, Dial: (&net.Dialer{}).DialContext, Settings: s.app.storedSettings, Timings: jobs.DefaultTimings().Scaled(4 * time.Second),
+	return s.mustWorkAt(t, 4*time.Second)
+}
+
+// mustWorkAt is mustWork with another lease: what a request carries must get through in a part of it.
+func (s *site) mustWorkAt(t *testing.T, lease time.Duration) *jobs.Runner {
+	t.Helper()
+	r := jobs.New(jobs.Options{Store: s.store, Redis: s.rdb, Dial: (&net.Dialer{}).DialContext, Settings: s.app.storedSettings, Timings: jobs.DefaultTimings().Scaled(lease),
 		Workers: 2, Log: slog.New(slog.DiscardHandler)})
 	if err := r.Start(); err != nil {
 		t.Fatal(err)

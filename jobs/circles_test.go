@@ -3,6 +3,7 @@ package jobs
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"scratchpaper/connectors"
@@ -166,6 +167,37 @@ func TestTheFirstFewOfAPublishDoNotTearACircleOfDeletesApart(t *testing.T) {
 	c.ends(t, j.ID, "done")
 	if got, want := c.shop.requests()[asked:], []string{"delete books 9", "delete books 1,2,3"}; !slices.Equal(got, want) {
 		t.Errorf("the deletes were %q, want %q", got, want)
+	}
+}
+
+// What is in a record counts, also what is not sent: it is read at the service and written down.
+func TestLargeRecordsAreSentFewAtATimeButACircleOfDeletesIsOneRequest(t *testing.T) {
+	t.Parallel()
+	c := mustCounter(t)
+	large := core.TextValue(strings.Repeat("Kettle ", 160_000)) // of two such records the second begins below two megabytes, a third does not
+	for _, id := range []string{"1", "2", "3", "4"} {
+		c.set(c.books, c.must(c.books, id).ID, "title", large)
+	}
+	c.start(t)
+	sent := func(what string, want ...string) {
+		t.Helper()
+		asked := len(c.shop.requests())
+		c.published()
+		if got := c.shop.requests()[asked:]; !slices.Equal(got, want) {
+			t.Errorf("%s: the requests were %q, want %q", what, got, want)
+		}
+	}
+	sent("large values", "update books 1,2", "update books 3,4")
+	for _, pair := range [][2]string{{"1", "2"}, {"2", "3"}, {"3", "1"}, {"5", "6"}} {
+		c.set(c.books, c.must(c.books, pair[0]).ID, "before", core.TextValue(pair[1]))
+	}
+	sent("small values of large records", "update books 1,2", "update books 3,5")
+	for _, id := range []string{"1", "2", "3", "4", "5", "6", "7"} {
+		c.deleteRecord(c.books, c.must(c.books, id).ID)
+	}
+	sent("deletes", "delete books 4,5,7", "delete books 1,2,3", "delete books 6")
+	if n := c.shop.count("books"); n != 2 {
+		t.Errorf("the service has %d books, want 2", n)
 	}
 }
 

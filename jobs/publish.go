@@ -117,7 +117,7 @@ func (p *publishing) sendAll(st publishState) error {
 		return err
 	}
 	for _, t := range p.tables {
-		if _, err := p.sendTable(t, "update", 0, st); err != nil {
+		if _, err := p.sendTable(t, store.Claim{Op: "update"}, st); err != nil {
 			return err
 		}
 	}
@@ -132,7 +132,7 @@ func (p *publishing) sendCreates(st publishState) error {
 	for more := true; more; {
 		more = false
 		for _, t := range p.tables {
-			sent, err := p.sendTable(t, "create", 0, st)
+			sent, err := p.sendTable(t, store.Claim{Op: "create"}, st)
 			if err != nil {
 				return err
 			}
@@ -166,7 +166,7 @@ func (p *publishing) sendDeletes(st publishState) error {
 		return err
 	}
 	if levels == nil {
-		return p.sendDeletesOf(0, st)
+		return p.sendDeletesOf(store.Claim{}, st)
 	}
 	for i, together := range levels {
 		if i > 0 {
@@ -177,7 +177,7 @@ func (p *publishing) sendDeletes(st publishState) error {
 		if err := p.roomFor(together, st); err != nil {
 			return err
 		}
-		if err := p.sendDeletesOf(i+1, st); err != nil {
+		if err := p.sendDeletesOf(store.Claim{Level: i + 1, Together: together > 0}, st); err != nil {
 			return err
 		}
 	}
@@ -192,10 +192,11 @@ func (p *publishing) roomFor(together int, st publishState) error {
 	return nil
 }
 
-// sendDeletesOf sends the deletes of a level; 0 is all.
-func (p *publishing) sendDeletesOf(level int, st publishState) error {
+// sendDeletesOf sends the deletes of a level.
+func (p *publishing) sendDeletesOf(level store.Claim, st publishState) error {
+	level.Op = "delete"
 	for i := len(p.tables) - 1; i >= 0; i-- { // children first
-		if _, err := p.sendTable(p.tables[i], "delete", level, st); err != nil {
+		if _, err := p.sendTable(p.tables[i], level, st); err != nil {
 			return err
 		}
 	}
@@ -203,7 +204,8 @@ func (p *publishing) sendDeletesOf(level int, st publishState) error {
 }
 
 // sendTable sends what is ready of an operation, of deletes those of a level, and says whether that was anything.
-func (p *publishing) sendTable(t store.Table, op string, level int, st publishState) (sent bool, err error) {
+func (p *publishing) sendTable(t store.Table, next store.Claim, st publishState) (sent bool, err error) {
+	op := next.Op
 	defer func() {
 		if e := p.merged(); err == nil {
 			err = e
@@ -213,12 +215,12 @@ func (p *publishing) sendTable(t store.Table, op string, level int, st publishSt
 		if err := p.Step(); err != nil {
 			return sent, err
 		}
-		limit, err := p.batchSize(op, st)
+		next.Limit, err = p.batchSize(op, st)
 		if err != nil {
 			return sent, err
 		}
 		p.o.Fault("publish.claim")
-		items, err := p.o.Store.ClaimItems(p.ctx, p.Job, t, p.plan.ID, op, level, limit)
+		items, err := p.o.Store.ClaimItems(p.ctx, p.Job, t, p.plan.ID, next)
 		if err != nil || len(items) == 0 {
 			return sent, err
 		}

@@ -82,7 +82,7 @@ func TestACancelledPublishLeavesNothingInSending(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if items, err := c.ClaimItems(t.Context(), taken, c.at(c.books), p.ID, "create", 0, 10); err != nil || len(items) != 1 {
+	if items, err := c.ClaimItems(t.Context(), taken, c.at(c.books), p.ID, store.Claim{Op: "create", Limit: 10}); err != nil || len(items) != 1 {
 		t.Fatalf("claimed %d: %v", len(items), err)
 	}
 	if err := c.EndSlice(t.Context(), taken, store.JobEnd{State: "queued"}); err != nil {
@@ -109,14 +109,14 @@ func TestAnOutcomeOfAnEarlierSendingChangesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	tb := c.at(c.books)
-	first, err := c.ClaimItems(t.Context(), taken, tb, p.ID, "update", 0, 10)
+	first, err := c.ClaimItems(t.Context(), taken, tb, p.ID, store.Claim{Op: "update", Limit: 10})
 	if err != nil || len(first) != 1 {
 		t.Fatalf("claimed %d: %v", len(first), err)
 	}
 	if err := c.SaveOutcomes(t.Context(), tb, []store.ItemOutcome{{Item: first[0].ID, Attempt: 1, State: "planned"}}); err != nil {
 		t.Fatal(err)
 	}
-	if again, err := c.ClaimItems(t.Context(), taken, tb, p.ID, "update", 0, 10); err != nil || len(again) != 1 || again[0].Attempts != 2 {
+	if again, err := c.ClaimItems(t.Context(), taken, tb, p.ID, store.Claim{Op: "update", Limit: 10}); err != nil || len(again) != 1 || again[0].Attempts != 2 {
 		t.Fatalf("claimed %+v: %v", again, err)
 	}
 	if err := c.SaveOutcomes(t.Context(), tb, []store.ItemOutcome{{Item: first[0].ID, Attempt: 1, State: "failed", Reason: "late"}}); err != nil {
@@ -153,7 +153,7 @@ func TestACreateThatAnotherPlanIsSendingStaysPlanned(t *testing.T) {
 	}
 	claimed := make(chan claim, 1)
 	go func() {
-		list, err := c.ClaimItems(t.Context(), taken, c.at(c.books), two.ID, "create", 0, 1)
+		list, err := c.ClaimItems(t.Context(), taken, c.at(c.books), two.ID, store.Claim{Op: "create", Limit: 1})
 		claimed <- claim{list, err}
 	}()
 	c.wait(t, "the second claim waits for the first", func() bool {
@@ -601,7 +601,7 @@ func TestARestoredRecordWhoseWorkerDiedBeforeItWasSentIsSent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if items, err := o.ClaimItems(t.Context(), taken, sn.Tables[0], rev.Plan.ID, "create", 0, 10); err != nil || len(items) != 1 {
+	if items, err := o.ClaimItems(t.Context(), taken, sn.Tables[0], rev.Plan.ID, store.Claim{Op: "create", Limit: 10}); err != nil || len(items) != 1 {
 		t.Fatalf("claimed %d: %v", len(items), err)
 	}
 	o.start(t)
@@ -777,7 +777,7 @@ func TestARefreshTakesWhatWasPublishedOverFirst(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	items, err := c.ClaimItems(t.Context(), taken, c.at(c.books), p.ID, "update", 0, 10)
+	items, err := c.ClaimItems(t.Context(), taken, c.at(c.books), p.ID, store.Claim{Op: "update", Limit: 10})
 	if err != nil || len(items) != 1 {
 		t.Fatalf("claimed %d: %v", len(items), err)
 	}

@@ -249,11 +249,16 @@ func (b *batch) byNumber(values map[string]core.Value) json.RawMessage {
 	return raw
 }
 
-// saveTimeout is how long an outcome may take to be written down: it is, also when the slice is being cut off.
+// saveTimeout is how long an outcome may take to be written down when the slice is being cut off: it is, also then. Else it may take as long as
+// something may be sent.
 const saveTimeout = 5 * time.Second
 
 func (p *publishing) saveOutcomes(t store.Table, out []store.ItemOutcome) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(p.ctx), saveTimeout)
+	until := time.Now().Add(saveTimeout)
+	if d := p.Deadline(); d.After(until) && p.ctx.Err() == nil {
+		until = d
+	}
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(p.ctx), until)
 	defer cancel()
 	return p.o.Store.SaveOutcomes(ctx, t, out)
 }

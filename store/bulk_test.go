@@ -292,7 +292,7 @@ func published(t *testing.T, k kettles) Bulk {
 	}
 	j := k.take(t, job)
 	for _, op := range []string{"create", "update", "delete"} {
-		items, err := k.ClaimItems(ctx, j, k.t, p.ID, op, 0, 1000)
+		items, err := k.ClaimItems(ctx, j, k.t, p.ID, Claim{Op: op, Limit: 1000})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -52,7 +52,7 @@ func (s shop) publish(t *testing.T, table Table, plan, op string, n int) {
 	t.Helper()
 	ctx := t.Context()
 	j := s.start(t, plan)
-	items, err := s.ClaimItems(ctx, j, table, plan, op, 0, 10)
+	items, err := s.ClaimItems(ctx, j, table, plan, Claim{Op: op, Limit: 10})
 	if err != nil || len(items) != n {
 		t.Fatalf("claimed %d %ss: %v", len(items), op, err)
 	}
@@ -230,7 +230,7 @@ func TestAKeyThatTheServiceStoredIsTheKey(t *testing.T) {
 	id := s.change(t, s.created("new"), false).Created[0]
 	s.change(t, s.sets(id, "code", "sent"), false)
 	p := s.plan(t)
-	items, err := s.ClaimItems(t.Context(), s.start(t, p.ID), s.t, p.ID, "create", 0, 10)
+	items, err := s.ClaimItems(t.Context(), s.start(t, p.ID), s.t, p.ID, Claim{Op: "create", Limit: 10})
 	if err != nil || len(items) != 1 {
 		t.Fatal(err)
 	}
@@ -246,7 +246,7 @@ func TestAnEmptyDocumentThatWasReadIsNoConflict(t *testing.T) {
 	s := mustShop(t)
 	s.change(t, Changes{Deletes: []RecordOp{{Record: 1}}}, false)
 	p := s.plan(t)
-	items, err := s.ClaimItems(t.Context(), s.start(t, p.ID), s.t, p.ID, "delete", 0, 10)
+	items, err := s.ClaimItems(t.Context(), s.start(t, p.ID), s.t, p.ID, Claim{Op: "delete", Limit: 10})
 	if err != nil || len(items) != 1 {
 		t.Fatal(err)
 	}
@@ -264,7 +264,7 @@ func TestWhatAnEarlierSendingReadDoesNotBringBackWhatIsGone(t *testing.T) {
 	p := s.plan(t)
 	j := s.start(t, p.ID)
 	claim := func() Item {
-		items, err := s.ClaimItems(t.Context(), j, s.t, p.ID, "update", 0, 10)
+		items, err := s.ClaimItems(t.Context(), j, s.t, p.ID, Claim{Op: "update", Limit: 10})
 		if err != nil || len(items) != 1 {
 			t.Fatalf("%d items: %v", len(items), err)
 		}
@@ -289,7 +289,7 @@ func TestARecordThatIsNewAgainWhenItsDeleteIsTakenOverIsCountedOnce(t *testing.T
 	del := s.change(t, Changes{Deletes: []RecordOp{{Record: 1}}}, false)
 	p := s.plan(t)
 	j := s.start(t, p.ID)
-	items, err := s.ClaimItems(ctx, j, s.t, p.ID, "delete", 0, 10)
+	items, err := s.ClaimItems(ctx, j, s.t, p.ID, Claim{Op: "delete", Limit: 10})
 	if err != nil || len(items) != 1 {
 		t.Fatalf("%d items: %v", len(items), err)
 	}

@@ -447,7 +447,7 @@ func TestAPlanIsExactAndAPublishIsTakenOver(t *testing.T) {
 		t.Fatalf("publish not taken: %v", err)
 	}
 	for _, op := range []string{"create", "update", "delete"} {
-		items, err := k.ClaimItems(ctx, j, k.t, p.ID, op, 0, 10)
+		items, err := k.ClaimItems(ctx, j, k.t, p.ID, Claim{Op: op, Limit: 10})
 		if err != nil || len(items) != 1 {
 			t.Fatalf("claimed %d %ss: %v", len(items), op, err)
 		}

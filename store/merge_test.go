@@ -26,7 +26,7 @@ func TestAnOutcomeThatComesWhileOthersAreTakenOverIsTakenOverLater(t *testing.T)
 	if err := k.EndSlice(ctx, k.job, JobEnd{State: "done"}); err != nil {
 		t.Fatal(err)
 	}
-	items, err := k.ClaimItems(ctx, k.take(t, job), k.t, p.ID, "update", 0, 10)
+	items, err := k.ClaimItems(ctx, k.take(t, job), k.t, p.ID, Claim{Op: "update", Limit: 10})
 	if err != nil || len(items) != 2 {
 		t.Fatalf("claimed %d: %v", len(items), err)
 	}

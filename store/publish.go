@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -15,15 +16,28 @@ import (
 // claimTries bounds how often a claim is made again after it collided with another plan's. Each time the other has got further.
 const claimTries = 20
 
+// claimBytes is how much records that are sent together hold: another one is taken as long as those before it hold less. What a request carries is
+// read at the service, sent, answered and written down, so that it is in memory some ten times; with this much that stays below 20 MB, and is sent
+// in the time that a request has on a slow line.
+const claimBytes = 2 << 20
+
+// Claim says which items are sent next.
+type Claim struct {
+	Op       string // create, update or delete
+	Level    int    // of deletes that OrderDeletes put in an order; 0 is of any
+	Together bool   // the level's deletes go in one request, however large their records are
+	Limit    int    // items at most; fewer where their records are large
+}
+
 // ClaimItems commits the next planned items of an operation as `sending`, before anything leaves. Each record is looked at
 // again in the same transaction: what is gone, in conflict, or created by another plan, is left out; a create that another
 // plan is sending right now stays planned. References to records created meanwhile become their new ids; what refers to
 // one that is not created yet stays planned, as does an update that completes a create until that is through. Of deletes that
-// OrderDeletes put in an order only those of a level are claimed (0: of any). Nil: none is left. Codes: Conflict (ErrLeaseLost).
-func (s *Store) ClaimItems(ctx context.Context, j *Job, t Table, plan, op string, level, limit int) (out []Item, err error) {
+// OrderDeletes put in an order only those of a level are claimed. Nil: none is left. Codes: Conflict (ErrLeaseLost).
+func (s *Store) ClaimItems(ctx context.Context, j *Job, t Table, plan string, c Claim) (out []Item, err error) {
 	for range claimTries {
 		err = s.tx(atPoint(ctx, "publish.claim"), core.System(t.Org), func(tx pgx.Tx) (err error) {
-			out, err = s.claimTx(ctx, tx, j, t, plan, op, level, limit)
+			out, err = s.claimTx(ctx, tx, j, t, plan, c)
 			return err
 		})
 		if !isUnique(err) { // else another plan took one of these creates at the same moment
@@ -33,27 +47,27 @@ func (s *Store) ClaimItems(ctx context.Context, j *Job, t Table, plan, op string
 	return nil, err
 }
 
-func (s *Store) claimTx(ctx context.Context, tx pgx.Tx, j *Job, t Table, plan, op string, level, limit int) ([]Item, error) {
+func (s *Store) claimTx(ctx context.Context, tx pgx.Tx, j *Job, t Table, plan string, c Claim) ([]Item, error) {
 	if err := s.leaseTx(ctx, tx, j); err != nil {
 		return nil, err
 	}
-	items, err := claimNext(ctx, tx, t, plan, op, level, limit)
-	if err != nil || len(items) > 0 || op == "delete" {
+	items, err := claimNext(ctx, tx, t, plan, c)
+	if err != nil || len(items) > 0 || c.Op == "delete" {
 		return items, err
 	}
-	translated, err := translateReferences(ctx, tx, t, plan, op)
+	translated, err := translateReferences(ctx, tx, t, plan, c.Op)
 	if err != nil || !translated {
 		return nil, err
 	}
-	return claimNext(ctx, tx, t, plan, op, level, limit)
+	return claimNext(ctx, tx, t, plan, c)
 }
 
-// candidates gives the SQL of the next items of an operation, $1 to $5, with the reason why one must not be sent any more:
+// candidates gives the SQL of the next items of an operation, $1 to $5, with what the records before each hold in bytes (ahead), and the reason why one must not be sent any more:
 // its record is gone (of a create: also when it was deleted here before it was sent), it was created by another plan, its
 // delete was taken back, or it is in conflict since.
 func candidates(t Table) string {
 	items := companion(t, "_publish_items")
-	return `(select n.id, r._remote_version as version, r._remote_id as remote_id, r._base as base, case when r._id is null then 'gone'
+	return `(select n.id, coalesce(sum(` + weight(t, "r") + `) over (order by n.id rows between unbounded preceding and 1 preceding), 0) as ahead, r._remote_version as version, r._remote_id as remote_id, r._base as base, case when r._id is null then 'gone'
 			when n.op = 'create' and r._remote_id is not null then 'created already'
 			when n.op = 'create' and r._state <> 1 then 'gone'
 			when n.op = 'update' and n.remote_id is null and ` + createdIn("n", items, "c.state = 'left_out'") + ` then 'created already'
@@ -74,10 +88,29 @@ func createdIn(item, items string, as ...string) string {
 		strings.Join(append([]string{""}, as...), " and ") + ")"
 }
 
-func claimNext(ctx context.Context, tx pgx.Tx, t Table, plan, op string, level, limit int) ([]Item, error) {
+// weight gives the SQL of the bytes that a record holds. Texts tell their length without being read; of JSON and lists it is what they take on the disk.
+func weight(t Table, row string) string {
+	parts := []string{"0"}
+	for _, c := range t.Columns {
+		cell := row + "." + ident(c.Physical)
+		switch physicalType(c.Type) {
+		case "text":
+			parts = append(parts, "coalesce(octet_length("+cell+"), 0)")
+		case "jsonb", "text[]":
+			parts = append(parts, "coalesce(pg_column_size("+cell+"), 0)")
+		}
+	}
+	return strings.Join(parts, " + ")
+}
+
+func claimNext(ctx context.Context, tx pgx.Tx, t Table, plan string, c Claim) ([]Item, error) {
+	most := claimBytes
+	if c.Together {
+		most = math.MaxInt
+	}
 	for {
 		tag, err := tx.Exec(ctx, `update `+companion(t, "_publish_items")+` i set state = 'left_out', reason = n.why from `+candidates(t)+` where i.id = n.id and n.why is not null`,
-			dynamic, plan, t.ID, op, limit, level)
+			dynamic, plan, t.ID, c.Op, c.Limit, c.Level)
 		if err != nil {
 			return nil, fmt.Errorf("leave out gone: %w", err)
 		}
@@ -88,9 +121,9 @@ func claimNext(ctx context.Context, tx pgx.Tx, t Table, plan, op string, level, 
 	rows, err := tx.Query(ctx, `update `+companion(t, "_publish_items")+` i set state = 'sending', sent_at = clock_timestamp(), attempts = attempts + 1,
 			version = coalesce(n.version, i.version), reason = '', remote_id = case when i.op = 'update' then coalesce(i.remote_id, n.remote_id) else i.remote_id end,
 			fields = case when i.op = 'update' and i.remote_id is null then `+completed+` else i.fields end
-		from `+candidates(t)+` where i.id = n.id and n.why is null
+		from `+candidates(t)+` where i.id = n.id and n.why is null and n.ahead < $6
 		returning i.id, i.table_id, i.record, coalesce(i.remote_id, ''), i.op, i.state, i.reason, i.fields, coalesce(i.version, ''), i.title, i.token, i.attempts,
-			i.merged, i.sent_at, null::jsonb`, dynamic, plan, t.ID, op, limit, level)
+			i.merged, i.sent_at, null::jsonb`, dynamic, plan, t.ID, c.Op, c.Limit, c.Level, most)
 	if err != nil {
 		return nil, fmt.Errorf("claim items: %w", err)
 	}

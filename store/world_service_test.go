@@ -240,7 +240,7 @@ func (w *world) send() {
 				i = 1 - i // makers before their kettles
 			}
 			t := w.model.tables[i]
-			items, err := w.ClaimItems(w.test.Context(), w.sending, t.Table, w.running.id, op, 0, limit)
+			items, err := w.ClaimItems(w.test.Context(), w.sending, t.Table, w.running.id, Claim{Op: op, Limit: limit})
 			w.check(err)
 			mine := w.model.claim(w.running, t, op, limit)
 			w.agree("claim of " + op + "s")
