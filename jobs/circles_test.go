@@ -188,14 +188,14 @@ func TestLargeRecordsAreSentFewAtATimeButACircleOfDeletesIsOneRequest(t *testing
 		}
 	}
 	sent("large values", "update books 1,2", "update books 3,4")
-	for _, pair := range [][2]string{{"1", "2"}, {"2", "3"}, {"3", "1"}, {"5", "6"}} {
+	for _, pair := range [][2]string{{"1", "2"}, {"2", "3"}, {"3", "1"}} {
 		c.set(c.books, c.must(c.books, pair[0]).ID, "before", core.TextValue(pair[1]))
 	}
-	sent("small values of large records", "update books 1,2", "update books 3,5")
+	sent("small values of large records", "update books 1,2", "update books 3")
 	for _, id := range []string{"1", "2", "3", "4", "5", "6", "7"} {
 		c.deleteRecord(c.books, c.must(c.books, id).ID)
 	}
-	sent("deletes", "delete books 4,5,7", "delete books 1,2,3", "delete books 6")
+	sent("deletes", "delete books 4,5,6,7", "delete books 1,2,3")
 	if n := c.shop.count("books"); n != 2 {
 		t.Errorf("the service has %d books, want 2", n)
 	}
