@@ -62,12 +62,13 @@ func (s *Store) claimTx(ctx context.Context, tx pgx.Tx, j *Job, t Table, plan st
 	return claimNext(ctx, tx, t, plan, c)
 }
 
-// candidates gives the SQL of the next items of an operation, $1 to $5, with what the records before each hold in bytes (ahead), and the reason why one must not be sent any more:
-// its record is gone (of a create: also when it was deleted here before it was sent), it was created by another plan, its
-// delete was taken back, or it is in conflict since.
+// candidates gives the SQL of the next items of an operation, $1 to $5, with what the records before each hold in bytes (ahead),
+// and with the reason why one must not be sent any more: its record is gone (of a create: also when it was deleted here before it
+// was sent), it was created by another plan, its delete was taken back, or it is in conflict since.
 func candidates(t Table) string {
 	items := companion(t, "_publish_items")
-	return `(select n.id, coalesce(sum(` + weight(t, "r") + `) over (order by n.id rows between unbounded preceding and 1 preceding), 0) as ahead, r._remote_version as version, r._remote_id as remote_id, r._base as base, case when r._id is null then 'gone'
+	return `(select n.id, r._remote_version as version, r._remote_id as remote_id, r._base as base,
+			coalesce(sum(` + weight(t, "r") + `) over (order by n.id rows between unbounded preceding and 1 preceding), 0) as ahead, case when r._id is null then 'gone'
 			when n.op = 'create' and r._remote_id is not null then 'created already'
 			when n.op = 'create' and r._state <> 1 then 'gone'
 			when n.op = 'update' and n.remote_id is null and ` + createdIn("n", items, "c.state = 'left_out'") + ` then 'created already'

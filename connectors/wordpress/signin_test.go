@@ -1,7 +1,6 @@
 package wordpress_test
 
 import (
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -10,6 +9,7 @@ import (
 
 	"scratchpaper/connectors"
 	"scratchpaper/connectors/wordpress/wordpresstest"
+	"scratchpaper/internal/freeport"
 )
 
 // The test of a connection tells apart what can be wrong, each in a sentence that says what to do.
@@ -23,8 +23,7 @@ func TestWhatIsWrongWithAConnectionIsSaid(t *testing.T) {
 		_, _ = w.Write([]byte("<h1>A site of another kind</h1>"))
 	}))
 	t.Cleanup(page.Close)
-	closed, _ := net.Listen("tcp", "127.0.0.1:0")
-	closed.Close()
+	closed := freeport.Address(freeport.Take(t))
 
 	good := wordpresstest.New(t)
 	stripped, off, noXMLRPC, notices, firewall := wordpresstest.New(t), wordpresstest.New(t), wordpresstest.New(t), wordpresstest.New(t), wordpresstest.New(t)
@@ -53,7 +52,7 @@ func TestWhatIsWrongWithAConnectionIsSaid(t *testing.T) {
 		{"all is right", with(good, "", ""), "", "", ""},
 		{"the password with the spaces that WordPress shows", with(good, "password", spaced(good.Password)), "", "", ""},
 		{"the address of a page of the site", with(good, "site", good.URL+"/wp-admin/index.php"), "", "", ""},
-		{"nothing listens", with(good, "site", "http://"+closed.Addr().String()), connectors.Unavailable, "", "cannot be reached"},
+		{"nothing listens", with(good, "site", "http://"+closed), connectors.Unavailable, "", "cannot be reached"},
 		{"a name that nobody has", with(good, "site", "http://no-such-site.invalid"), connectors.Unavailable, "", ""},
 		{"a site of another kind", with(good, "site", page.URL), connectors.RefusedValue, "site", "no WordPress"},
 		{"a folder that is not there", with(good, "site", good.Server()+"/s999999"), "-", "", ""},

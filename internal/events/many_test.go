@@ -21,6 +21,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"scratchpaper/internal/core"
+	"scratchpaper/internal/redistest"
 )
 
 // The measurement of many streams: STREAM_COUNT=10000 STREAM_TIME=10m go test -run TestManyStreams -v -timeout 0 ./internal/events
@@ -44,7 +45,8 @@ func TestManyStreams(t *testing.T) {
 	if err != nil {
 		lasts = time.Minute
 	}
-	rdb := mustRealRedis(t)
+	rdb := redis.NewClient(&redis.Options{Addr: redistest.Start(t).Address()})
+	t.Cleanup(func() { rdb.Close() })
 	server := mustStreamServer(t, rdb.Options().Addr)
 	before := server.state(t)
 
@@ -196,28 +198,4 @@ func (s manyServer) mustListen(t *testing.T, n int) net.Conn {
 		t.Fatal(err)
 	}
 	return c
-}
-
-// mustRealRedis starts a redis-server that goes with the test.
-func mustRealRedis(t *testing.T) *redis.Client {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().(*net.TCPAddr)
-	l.Close()
-	cmd := exec.Command("redis-server", "--port", strconv.Itoa(address.Port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", os.TempDir())
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	rdb := redis.NewClient(&redis.Options{Addr: address.String()})
-	t.Cleanup(func() { rdb.Close() })
-	for deadline := time.Now().Add(20 * time.Second); rdb.Ping(t.Context()).Err() != nil; time.Sleep(20 * time.Millisecond) { // asks again until it listens
-		if time.Now().After(deadline) {
-			t.Fatal("redis-server does not listen")
-		}
-	}
-	return rdb
 }

@@ -2,12 +2,12 @@ package mail
 
 import (
 	"log/slog"
-	"net"
 	"strings"
 	"testing"
 	"time"
 
 	"scratchpaper/internal/core"
+	"scratchpaper/internal/freeport"
 	"scratchpaper/internal/mail/mailtest"
 )
 
@@ -36,12 +36,7 @@ func TestAMessageArrivesAsItWasWritten(t *testing.T) {
 
 func TestASenderThatCannotReachItsServerHoldsNobodyUp(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.Close()
-	s := mustSender(t, "smtp://"+l.Addr().String())
+	s := mustSender(t, "smtp://"+freeport.Address(freeport.Take(t)))
 	start := time.Now()
 	for range waiting + 10 {
 		s.Send(Message{To: "ana@example.org", Subject: "x"})
