@@ -16,9 +16,11 @@ import (
 // The ports are those below the ones that systems choose from: Linux begins at 32768 (ip_local_port_range), others at 49152 (RFC 6335).
 const first, end = 12000, 32000
 
-var taken sync.Map
+// claims are the UDP sockets of the ports that were given. Packages are tested side by side: while a process holds the UDP port of a number, no
+// other one is given the TCP port, not even between the look whether it is free and the server that listens on it.
+var claims sync.Map
 
-// Take gives a port of the loopback address that nobody listens on and that this process has not been given before.
+// Take gives a port of the loopback address that nobody listens on. As long as this process lives, nobody else is given it.
 func Take(t testing.TB) int {
 	t.Helper()
 	port, err := Find()
@@ -32,12 +34,17 @@ func Take(t testing.TB) int {
 func Find() (int, error) {
 	for range 1000 {
 		port := first + rand.IntN(end-first) // #nosec G404 -- tests only
-		if _, was := taken.LoadOrStore(port, true); was {
+		claim, err := net.ListenPacket("udp", Address(port))
+		if err != nil {
 			continue
 		}
-		if l, err := net.Listen("tcp", Address(port)); err == nil {
-			return port, l.Close()
+		l, err := net.Listen("tcp", Address(port))
+		if err != nil {
+			_ = claim.Close()
+			continue
 		}
+		claims.Store(port, claim)
+		return port, l.Close()
 	}
 	return 0, fmt.Errorf("there is no free port from %d to %d", first, end)
 }

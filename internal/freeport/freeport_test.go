@@ -31,3 +31,18 @@ func TestAPortThatIsListenedOnIsNotGiven(t *testing.T) {
 		l.Close()
 	}
 }
+
+// TestNoTwoProcessesAreGivenTheSamePort is seen by the claim alone: nobody listens on the port yet.
+func TestNoTwoProcessesAreGivenTheSamePort(t *testing.T) {
+	t.Parallel()
+	port := Take(t)
+	if c, err := net.ListenPacket("udp", Address(port)); err == nil {
+		c.Close()
+		t.Errorf("another process can claim %d too", port)
+	}
+	if l, err := net.Listen("tcp", Address(port)); err != nil {
+		t.Errorf("who was given %d cannot listen on it: %v", port, err)
+	} else {
+		l.Close()
+	}
+}
