@@ -114,15 +114,13 @@ func spanOf(c echo.Context) (store.Span, error) {
 	return store.Span{Offset: n, Limit: limit}, nil
 }
 
-// nextSpan is the mark of what follows a part of a list.
-func nextSpan(part store.Span) *string { return mark(strconv.Itoa(part.Offset + part.Limit)) }
-
-// answerSpan answers a part of a list of which one item more was read than is answered.
-func answerSpan[T, U any](c echo.Context, found []T, part store.Span, out func(T) U) error {
-	if len(found) <= part.Limit {
-		return answerList(c, found, nil, out)
+// answerSpan answers a part of a list; more says that others follow.
+func answerSpan[T, U any](c echo.Context, found []T, more bool, part store.Span, out func(T) U) error {
+	var next *string
+	if more {
+		next = mark(strconv.Itoa(part.Offset + len(found)))
 	}
-	return answerList(c, found[:part.Limit], nextSpan(part), out)
+	return answerList(c, found, next, out)
 }
 
 func badMark() error {

@@ -133,7 +133,8 @@ func columnsOf(t store.Table, slugs string) ([]core.Column, []int, error) {
 	return cols, numbers, nil
 }
 
-// listRecords pages through a view's order: `after` is "order:position", so that pages fit together whatever happens.
+// listRecords pages through a view's order: `after` is "order:position", so that pages fit together whatever happens. Of records that hold much
+// there are fewer on a page than limit says.
 func (s *Server) listRecords(c echo.Context) error {
 	ctx, by := ctxOf(c), actor(c)
 	t, err := s.store.TableByID(ctx, by, refOf(c))
@@ -156,7 +157,7 @@ func (s *Server) listRecords(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	rows, err := s.store.Rows(ctx, by, t.Ref(), o.IDs(from, from+limit), store.RowOptions{Columns: numbers})
+	rows, taken, err := s.store.RowsThatFit(ctx, by, t.Ref(), o.IDs(from, from+limit), store.RowOptions{Columns: numbers})
 	if err != nil {
 		return err
 	}
@@ -164,8 +165,8 @@ func (s *Server) listRecords(c echo.Context) error {
 	for _, r := range rows {
 		out.Items = append(out.Items, f.recordOut(t, cols, r))
 	}
-	if from+limit < o.Len() {
-		next := o.ID + ":" + itoa(from+limit)
+	if from+taken < o.Len() {
+		next := o.ID + ":" + itoa(from+taken)
 		out.Next = &next
 	}
 	if total := int64(o.Len()); c.QueryParam("count") == "true" {
@@ -260,7 +261,7 @@ func (s *Server) getRecordHistory(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	changes, err := s.store.RecordHistory(ctxOf(c), actor(c), t.Ref(), id, -1, store.Span{Offset: part.Offset, Limit: part.Limit + 1})
+	changes, more, err := s.store.RecordHistory(ctxOf(c), actor(c), t.Ref(), id, -1, part)
 	if err != nil {
 		return err
 	}
@@ -269,7 +270,7 @@ func (s *Server) getRecordHistory(c echo.Context) error {
 			return err
 		}
 	}
-	return answerSpan(c, changes, part, func(ch store.Change) recordChangeJSON {
+	return answerSpan(c, changes, more, part, func(ch store.Change) recordChangeJSON {
 		return recordChangeJSON{Batch: batchName(ch.Batch.ID), Who: ch.Batch.Who, At: ch.Batch.When, Kind: ch.Batch.Kind, Label: ch.Batch.Label,
 			Column: slugOf(t, ch.Column), Before: f.change(t, ch.Column, ch.Before), After: f.change(t, ch.Column, ch.After), Reason: ch.Reason}
 	})
@@ -305,9 +306,5 @@ func (s *Server) getFacets(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	var next *string
-	if more {
-		next = nextSpan(part)
-	}
-	return answerList(c, facets, next, func(x store.Facet) facetJSON { return facetJSON{f.value(col, x.Value), x.Count} })
+	return answerSpan(c, facets, more, part, func(x store.Facet) facetJSON { return facetJSON{f.value(col, x.Value), x.Count} })
 }

@@ -74,11 +74,11 @@ func (s *Server) listSuggestionGroups(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	groups, err := s.store.SuggestionGroups(ctxOf(c), actor(c), t.Ref(), store.Where{Filter: c.QueryParam("filter")}, store.Span{Offset: part.Offset, Limit: part.Limit + 1})
+	groups, more, err := s.store.SuggestionGroups(ctxOf(c), actor(c), t.Ref(), store.Where{Filter: c.QueryParam("filter")}, part)
 	if err != nil {
 		return err
 	}
-	return answerSpan(c, groups, part, func(g store.Group) groupJSON {
+	return answerSpan(c, groups, more, part, func(g store.Group) groupJSON {
 		return groupJSON{Group: g.Key, Column: slugOf(t, g.Column), Kind: g.Kind, Before: f.change(t, g.Column, g.Before), Value: f.change(t, g.Column, g.After), Count: g.Count}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -87,16 +88,21 @@ func mustShop(t *testing.T, n int) shop {
 
 func (s *site) mustShop(t *testing.T, by core.Actor, name string, n int) shop {
 	t.Helper()
+	var records []store.RemoteRecord
+	for i := range n {
+		records = append(records, store.RemoteRecord{Values: []core.Value{core.TextValue(fmt.Sprintf("%s %d", name, i+1)), core.TextValue(fmt.Sprint(10 * (i + 1)))}})
+	}
+	return s.mustShopOf(t, by, name, records)
+}
+
+func (s *site) mustShopOf(t *testing.T, by core.Actor, name string, records []store.RemoteRecord) shop {
+	t.Helper()
 	sn, job := s.mustFileSnapshot(t, by, name)
 	taken, _, err := s.store.TakeJob(t.Context(), job.ID, "worker", time.Hour)
 	if err != nil || taken == nil {
 		t.Fatalf("job not taken: %v", err)
 	}
 	table := sn.Tables[0]
-	var records []store.RemoteRecord
-	for i := range n {
-		records = append(records, store.RemoteRecord{Values: []core.Value{core.TextValue(fmt.Sprintf("%s %d", name, i+1)), core.TextValue(fmt.Sprint(10 * (i + 1)))}})
-	}
 	if _, err := s.store.MergePage(t.Context(), taken, store.PageMerge{Table: table, Columns: table.Columns, Records: records, First: true, Checkpoint: 1}); err != nil {
 		t.Fatal(err)
 	}
@@ -356,5 +362,35 @@ func TestAnEmptyListInAWhereChoosesNothing(t *testing.T) {
 		if got := field(a.object(t), "errors", 0, "pointer"); a.status != 422 || got != want {
 			t.Errorf("%s: %d %s, want %s", where, a.status, a.body, want)
 		}
+	}
+}
+
+// TestAPageOfLargeRecordsHasFewer asks for 100 records of which two fit into an answer, and follows next to the last.
+func TestAPageOfLargeRecordsHasFewer(t *testing.T) {
+	t.Parallel()
+	site := mustSite(t)
+	var records []store.RemoteRecord
+	for i := range 5 {
+		records = append(records, store.RemoteRecord{Values: []core.Value{core.TextValue(strings.Repeat("x", 9<<20)), core.TextValue(fmt.Sprint(i + 1))}})
+	}
+	s := site.mustShopOf(t, site.by, "Boats", records)
+	var pages []int
+	var prices []any
+	for after := ""; ; {
+		page := s.call(t, "GET", s.path+"/records?after="+url.QueryEscape(after), "", 200)
+		items, _ := page["items"].([]any)
+		for _, r := range items {
+			prices = append(prices, field(r, "values", "price"))
+		}
+		pages = append(pages, len(items))
+		if after, _ = page["next"].(string); after == "" || len(pages) > 5 {
+			break
+		}
+	}
+	if fmt.Sprint(pages) != "[2 2 1]" || fmt.Sprint(prices) != "[1 2 3 4 5]" {
+		t.Errorf("the pages have %v records with the prices %v", pages, prices)
+	}
+	if few := s.call(t, "GET", s.path+"/records?columns=price", "", 200); len(few["items"].([]any)) != 5 || few["next"] != nil {
+		t.Errorf("without the large column it is %d records, next %v", len(few["items"].([]any)), few["next"])
 	}
 }

@@ -3,6 +3,7 @@ package handlers
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"mime/multipart"
 	"net/http"
 	"net/url"
@@ -264,6 +265,17 @@ func TestAFileIsPreviewedAndEveryGuessCanBeChanged(t *testing.T) {
 func TestAWorkbookIsRefusedWithASentence(t *testing.T) {
 	t.Parallel()
 	mustSite(t).upload(t, "prices.xlsx", "PK").is(t, 422, "save the sheet as CSV")
+}
+
+func TestAPanelSaysThatARecordHasOlderChanges(t *testing.T) {
+	t.Parallel()
+	s := mustShop(t, 1)
+	for i := range historyLines + 1 {
+		s.call(t, "POST", s.path+"/changes", fmt.Sprintf(`{"changes": [{"op": "set", "record": 1, "values": {"title": "Boat, the %dth"}}]}`, i), 200)
+		if said, want := strings.Contains(s.get(t, s.path+"/records/1").body, fmt.Sprintf("the newest %d changes", historyLines)), i == historyLines; said != want && i >= historyLines-1 {
+			t.Errorf("after %d changes the panel says that there are older ones: %v", i+1, said)
+		}
+	}
 }
 
 func TestTheHistoryUndoesAnActAndSaysWhatItDid(t *testing.T) {

@@ -36,7 +36,7 @@ func (s *Server) showDeleteEffects(c echo.Context) error {
 		sentences = []string{"What the service deletes along with them could not be asked: " + core.SentenceOf(err)}
 	}
 	if next != 0 && len(sentences) > 0 {
-		sentences = append(sentences, fmt.Sprintf("Counted over the first %s deletes only.", views.Number(effectsCounted)))
+		sentences = append(sentences, fmt.Sprintf("Counted over the first %s deletes only.", views.Number(int64(len(items)))))
 	}
 	return s.render(c, http.StatusOK, views.DeleteEffects(sentences))
 }

@@ -50,7 +50,7 @@ func (s *Server) publishView(c echo.Context, sn store.Snapshot, p store.Plan) (v
 		if v.Second, err = s.secondView(c, p); err != nil {
 			return v, err
 		}
-		groups, err := s.store.PlanGroups(ctx, by, sn.ID, p.ID, groupsShown+1)
+		groups, more, err := s.store.PlanGroups(ctx, by, sn.ID, p.ID, groupsShown)
 		if err != nil {
 			return v, err
 		}
@@ -59,7 +59,7 @@ func (s *Server) publishView(c echo.Context, sn store.Snapshot, p store.Plan) (v
 			return v, err
 		}
 		v.Groups = groupLines(groups, columns, n.Deletes, written)
-		v.MoreGroups = len(groups) > groupsShown || len(groups) > singlesShown && slices.ContainsFunc(groups, func(g store.PlanGroup) bool { return g.Op == "update" && g.Count == 1 })
+		v.MoreGroups = more || len(groups) > singlesShown && slices.ContainsFunc(groups, func(g store.PlanGroup) bool { return g.Op == "update" && g.Count == 1 })
 		unsent, err := s.store.UnsentEdits(ctx, by, sn, p.Tables)
 		if err != nil {
 			return v, err

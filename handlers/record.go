@@ -59,7 +59,7 @@ func (s *Server) recordPanel(c echo.Context, t store.Table, id int64) (*views.Re
 	if len(rows) == 0 {
 		return nil, core.Errorf(core.NotFound, "This record is not there any more.")
 	}
-	changes, err := s.store.RecordHistory(ctx, by, t.Ref(), id, -1, store.First(historyLines))
+	changes, older, err := s.store.RecordHistory(ctx, by, t.Ref(), id, -1, store.First(historyLines))
 	if err != nil {
 		return nil, err
 	}
@@ -68,6 +68,7 @@ func (s *Server) recordPanel(c echo.Context, t store.Table, id int64) (*views.Re
 		return nil, err
 	}
 	p := panelOf(t, rows[0], w.Rows[0], changes)
+	p.OlderHistory = older
 	p.CanEdit, p.Zone = by.Role >= core.Editor, zoneOf(c)
 	p.Query = viewQuery(c)
 	return &p, nil
@@ -84,7 +85,7 @@ func (s *Server) showChanged(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	changes, err := s.store.RecordHistory(ctxOf(c), actor(c), refOf(c), id, -1, store.First(historyLines))
+	changes, _, err := s.store.RecordHistory(ctxOf(c), actor(c), refOf(c), id, -1, store.First(historyLines))
 	if err == nil && len(changes) == 0 {
 		err = s.recordThere(c, id)
 	}

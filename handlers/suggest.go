@@ -105,11 +105,11 @@ func (s *Server) showSuggestionGroups(c echo.Context) error {
 		}
 		return c.JSON(http.StatusOK, map[string]int64{"count": n})
 	}
-	groups, err := s.store.SuggestionGroups(ctx, by, t.Ref(), w, store.First(mostGroups))
+	groups, more, err := s.store.SuggestionGroups(ctx, by, t.Ref(), w, store.First(mostGroups))
 	if err != nil {
 		return err
 	}
-	model := views.SuggestionGroups{More: len(groups) == mostGroups, Zone: zoneOf(c)}
+	model := views.SuggestionGroups{More: more, Zone: zoneOf(c)}
 	for _, g := range groups {
 		col, _ := t.Column(g.Column)
 		model.Groups = append(model.Groups, groupLine(col, g))

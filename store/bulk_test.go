@@ -118,7 +118,7 @@ func (k kettles) take(t *testing.T, j Job) *Job {
 // group gives the key of the largest group of open suggestions.
 func (k kettles) group(t *testing.T) string {
 	t.Helper()
-	groups, err := k.SuggestionGroups(t.Context(), k.by, k.t.Ref(), Where{}, First(1))
+	groups, _, err := k.SuggestionGroups(t.Context(), k.by, k.t.Ref(), Where{}, First(1))
 	if err != nil || len(groups) == 0 {
 		t.Fatalf("no groups: %v", err)
 	}

@@ -294,7 +294,7 @@ func TestReplaceTakesNoTextAsAPattern(t *testing.T) {
 	if err != nil || res.Cells != 2 {
 		t.Fatalf("suggest: %+v %v", res, err)
 	}
-	groups, err := k.SuggestionGroups(ctx, k.by, k.t.Ref(), Where{}, First(10))
+	groups, _, err := k.SuggestionGroups(ctx, k.by, k.t.Ref(), Where{}, First(10))
 	if err != nil || len(groups) == 0 {
 		t.Fatalf("groups: %+v %v", groups, err)
 	}
@@ -428,7 +428,7 @@ func TestAPlanIsExactAndAPublishIsTakenOver(t *testing.T) {
 	if p.Counts.Creates != 1 || p.Counts.Updates != 2 || p.Counts.Deletes != 1 {
 		t.Fatalf("plan: %+v", p.Counts)
 	}
-	if groups, err := k.PlanGroups(ctx, k.by, k.snapshot.ID, p.ID, 50); err != nil || len(groups) != 4 {
+	if groups, _, err := k.PlanGroups(ctx, k.by, k.snapshot.ID, p.ID, 50); err != nil || len(groups) != 4 {
 		t.Fatalf("groups: %+v %v", groups, err)
 	}
 	k.set(t, 2, "price", core.TextValue("32.00")) // changed since the plan: left out

@@ -365,14 +365,13 @@ func (s *Store) Items(ctx context.Context, by core.Actor, snapshot, plan string,
 	if err != nil {
 		return nil, 0, fmt.Errorf("items: %w", err)
 	}
-	list, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (Item, error) {
+	list, more, err := collectPart(rows, f.Limit, s.listBytes, func(row pgx.CollectableRow) (Item, error) {
 		var it Item
 		err := row.Scan(append(it.dest(), &it.Groups)...)
 		return it, err
 	})
-	if len(list) > f.Limit {
-		list = list[:f.Limit]
-		next = list[f.Limit-1].ID
+	if more {
+		next = list[len(list)-1].ID
 	}
 	return list, next, mapError(err)
 }
@@ -389,22 +388,22 @@ type PlanGroup struct {
 	Ticked bool
 }
 
-// PlanGroups puts equal changes of a plan together: creates and deletes of each table, then the updates, the largest first.
-// Codes: NotFound.
-func (s *Store) PlanGroups(ctx context.Context, by core.Actor, snapshot, plan string, limit int) ([]PlanGroup, error) {
+// PlanGroups puts equal changes of a plan together: creates and deletes of each table, then the updates, the largest first;
+// more says that there are others. Codes: NotFound.
+func (s *Store) PlanGroups(ctx context.Context, by core.Actor, snapshot, plan string, limit int) (list []PlanGroup, more bool, err error) {
 	snap, err := s.SnapshotByID(ctx, by, snapshot)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	rows, err := s.pool.Query(ctx, `select i.table_id, i.op, coalesce(e.key::int, 0), e.value -> 0, e.value -> 1, (array_agg(i.title order by i.id))[1:5], count(*),
 			bool_or(i.state <> 'left_out')
 		from `+ident(snap.Schema, "_publish_items")+` i left join lateral jsonb_each(case when i.op = 'update' then i.fields end) e on true
 		where i.plan = $1 and not (i.state = 'left_out' and i.reason = 'conflict')
-		group by 1, 2, 3, 4, 5 order by case i.op when 'create' then 0 when 'delete' then 1 else 2 end, 7 desc, 3 limit $2`, dynamic, plan, limit)
+		group by 1, 2, 3, 4, 5 order by case i.op when 'create' then 0 when 'delete' then 1 else 2 end, 7 desc, 3 limit $2`, dynamic, plan, limit+1)
 	if err != nil {
-		return nil, fmt.Errorf("plan groups: %w", err)
+		return nil, false, fmt.Errorf("plan groups: %w", err)
 	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (PlanGroup, error) {
+	return collectPart(rows, limit, s.listBytes, func(row pgx.CollectableRow) (PlanGroup, error) {
 		var g PlanGroup
 		err := row.Scan(&g.Table, &g.Op, &g.Column, (*[]byte)(&g.Base), (*[]byte)(&g.Value), &g.Titles, &g.Count, &g.Ticked)
 		return g, err

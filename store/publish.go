@@ -68,7 +68,7 @@ func (s *Store) claimTx(ctx context.Context, tx pgx.Tx, j *Job, t Table, plan st
 func candidates(t Table) string {
 	items := companion(t, "_publish_items")
 	return `(select n.id, r._remote_version as version, r._remote_id as remote_id, r._base as base,
-			coalesce(sum(` + weight(t, "r") + `) over (order by n.id rows between unbounded preceding and 1 preceding), 0) as ahead, case when r._id is null then 'gone'
+			coalesce(sum(` + weight(t.Columns, "r") + `) over (order by n.id rows between unbounded preceding and 1 preceding), 0) as ahead, case when r._id is null then 'gone'
 			when n.op = 'create' and r._remote_id is not null then 'created already'
 			when n.op = 'create' and r._state <> 1 then 'gone'
 			when n.op = 'update' and n.remote_id is null and ` + createdIn("n", items, "c.state = 'left_out'") + ` then 'created already'
@@ -87,21 +87,6 @@ func candidates(t Table) string {
 func createdIn(item, items string, as ...string) string {
 	return "exists (select 1 from " + items + " c where c.plan = " + item + ".plan and c.table_id = " + item + ".table_id and c.record = " + item + ".record and c.op = 'create'" +
 		strings.Join(append([]string{""}, as...), " and ") + ")"
-}
-
-// weight gives the SQL of the bytes that a record holds. Texts tell their length without being read; of JSON and lists it is what they take on the disk.
-func weight(t Table, row string) string {
-	parts := []string{"0"}
-	for _, c := range t.Columns {
-		cell := row + "." + ident(c.Physical)
-		switch physicalType(c.Type) {
-		case "text":
-			parts = append(parts, "coalesce(octet_length("+cell+"), 0)")
-		case "jsonb", "text[]":
-			parts = append(parts, "coalesce(pg_column_size("+cell+"), 0)")
-		}
-	}
-	return strings.Join(parts, " + ")
 }
 
 func claimNext(ctx context.Context, tx pgx.Tx, t Table, plan string, c Claim) ([]Item, error) {

@@ -234,7 +234,7 @@ func (s *Store) Facets(ctx context.Context, by core.Actor, ref TableRef, v View,
 	if err != nil {
 		return nil, false, mapError(fmt.Errorf("facets: %w", err))
 	}
-	list, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (Facet, error) {
+	list, more, err = collectPart(rows, part.Limit, s.listBytes, func(row pgx.CollectableRow) (Facet, error) {
 		var f Facet
 		var raw json.RawMessage
 		if err := row.Scan((*[]byte)(&raw), &f.Count); err != nil {
@@ -244,11 +244,5 @@ func (s *Store) Facets(ctx context.Context, by core.Actor, ref TableRef, v View,
 		f.Value, err = core.FromCanonical(c.Type, raw)
 		return f, err
 	})
-	if err != nil {
-		return nil, false, mapError(err)
-	}
-	if len(list) > part.Limit {
-		return list[:part.Limit], true, nil
-	}
-	return list, false, nil
+	return list, more, mapError(err)
 }

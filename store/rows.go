@@ -405,21 +405,21 @@ func undoable(kind string) bool {
 	return true
 }
 
-// RecordHistory gives who changed what of a record, newest first; column -1 is all. Codes: NotFound.
-func (s *Store) RecordHistory(ctx context.Context, by core.Actor, ref TableRef, record int64, column int, part Span) ([]Change, error) {
+// RecordHistory gives who changed what of a record, newest first; column -1 is all; more says that there are others. Codes: NotFound.
+func (s *Store) RecordHistory(ctx context.Context, by core.Actor, ref TableRef, record int64, column int, part Span) (list []Change, more bool, err error) {
 	t, err := s.TableByID(ctx, by, ref)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	rows, err := s.pool.Query(ctx, `
 		select b.id, b.who, b.person_id, b.at, b.kind, b.label, c.col, c.before, c.after, coalesce(c.source, 0), coalesce(c.reason, '')
 		from `+companion(t, "_changes")+` c join `+companion(t, "_batches")+` b on b.id = c.batch
 		where c.row = $1 and ($2 < 0 or c.col = $2)
-		order by c.batch desc, c.col limit $3 offset $4`, dynamic, record, column, part.Limit, part.Offset)
+		order by c.batch desc, c.col limit $3 offset $4`, dynamic, record, column, part.Limit+1, part.Offset)
 	if err != nil {
-		return nil, fmt.Errorf("record history: %w", err)
+		return nil, false, fmt.Errorf("record history: %w", err)
 	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Change, error) {
+	return collectPart(rows, part.Limit, s.listBytes, func(row pgx.CollectableRow) (Change, error) {
 		var c Change
 		err := row.Scan(&c.Batch.ID, &c.Batch.Who, &c.Batch.Person, &c.Batch.When, &c.Batch.Kind, &c.Batch.Label,
 			&c.Column, (*[]byte)(&c.Before), (*[]byte)(&c.After), &c.Source, &c.Reason)

@@ -74,6 +74,7 @@ type Store struct {
 
 	patience  time.Duration
 	bulkCells int64
+	listBytes int
 	limits    Limits
 	auditKept time.Duration
 	places    chan struct{} // of commands that take a second connection
@@ -105,7 +106,7 @@ func New(o Options) *Store {
 	if o.Patience == 0 {
 		o.Patience = defaultPatience
 	}
-	return &Store{base: o.Base, traceParent: o.TraceParent, limits: o.Limits, auditKept: o.AuditKept, patience: o.Patience, sessions: o.Sessions, sessionIdle: o.SessionIdle, fault: o.Fault, pool: o.Pool, rdb: o.Redis, notify: o.Notifier, box: o.Sealer, log: o.Log, orders: newOrderCache(), bulkCells: o.BulkCells,
+	return &Store{base: o.Base, traceParent: o.TraceParent, limits: o.Limits, auditKept: o.AuditKept, patience: o.Patience, sessions: o.Sessions, sessionIdle: o.SessionIdle, fault: o.Fault, pool: o.Pool, rdb: o.Redis, notify: o.Notifier, box: o.Sealer, log: o.Log, orders: newOrderCache(), bulkCells: o.BulkCells, listBytes: listBytes,
 		places: make(chan struct{}, max(1, o.Pool.Config().MaxConns/4))}
 }
 

@@ -33,13 +33,12 @@ func (s *Store) Suggestions(ctx context.Context, by core.Actor, ref TableRef, w 
 		if err != nil {
 			return fmt.Errorf("suggestions: %w", err)
 		}
-		list, err = pgx.CollectRows(rows, scanSuggestion)
+		var more bool
+		if list, more, err = collectPart(rows, limit, s.listBytes, scanSuggestion); more {
+			next = list[len(list)-1].ID
+		}
 		return err
 	})
-	if len(list) > limit {
-		list = list[:limit]
-		next = list[limit-1].ID
-	}
 	return list, next, err
 }
 
@@ -75,20 +74,19 @@ func (s *Store) CountSuggestions(ctx context.Context, by core.Actor, ref TableRe
 	return n, err
 }
 
-// SuggestionGroups gives equal changes together, the largest first. Codes: NotFound, Invalid.
-func (s *Store) SuggestionGroups(ctx context.Context, by core.Actor, ref TableRef, w Where, part Span) ([]Group, error) {
+// SuggestionGroups gives equal changes together, the largest first; more says that there are others. Codes: NotFound, Invalid.
+func (s *Store) SuggestionGroups(ctx context.Context, by core.Actor, ref TableRef, w Where, part Span) (list []Group, more bool, err error) {
 	ctx, cancel := s.patient(ctx)
 	defer cancel()
 	if w.Empty() {
 		w.Filter = "true"
 	}
-	var out []Group
-	err := s.tx(ctx, by, func(tx pgx.Tx) error {
+	err = s.tx(ctx, by, func(tx pgx.Tx) error {
 		t, err := tableTx(ctx, tx, by, ref)
 		if err != nil {
 			return err
 		}
-		args := []any{part.Limit, part.Offset}
+		args := []any{part.Limit + 1, part.Offset}
 		cond, err := s.suggestionsSQL(ctx, tx, by, t, w, &args)
 		if err != nil {
 			return err
@@ -100,7 +98,7 @@ func (s *Store) SuggestionGroups(ctx context.Context, by core.Actor, ref TableRe
 		if err != nil {
 			return fmt.Errorf("groups: %w", err)
 		}
-		out, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (Group, error) {
+		list, more, err = collectPart(rows, part.Limit, s.listBytes, func(row pgx.CollectableRow) (Group, error) {
 			var g Group
 			var edit string
 			err := row.Scan(&g.Column, &g.Kind, &edit, &g.Count, (*[]byte)(&g.Before), (*[]byte)(&g.After))
@@ -109,5 +107,5 @@ func (s *Store) SuggestionGroups(ctx context.Context, by core.Actor, ref TableRe
 		})
 		return err
 	})
-	return out, err
+	return list, more, err
 }

@@ -202,7 +202,7 @@ func TestARecordsWhereTakesBatchesGroupsAndSuggestions(t *testing.T) {
 	if err != nil || len(open) != 2 {
 		t.Fatalf("%d suggestions, %v", len(open), err)
 	}
-	groups, err := k.SuggestionGroups(t.Context(), k.by, k.t.Ref(), Where{}, First(10))
+	groups, _, err := k.SuggestionGroups(t.Context(), k.by, k.t.Ref(), Where{}, First(10))
 	if err != nil || len(groups) != 2 {
 		t.Fatalf("%d groups, %v", len(groups), err)
 	}

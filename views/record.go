@@ -10,17 +10,18 @@ import (
 
 // RecordPanel is a record with all its fields, what is suggested for them, where it conflicts, and its history.
 type RecordPanel struct {
-	Base      string // of the table's addresses
-	Query     string // of the view, kept in links
-	Row       GridRow
-	RemoteID  string
-	Title     string
-	CanEdit   bool
-	Creatable bool
-	Deletable bool
-	Fields    []RecordField
-	History   []RecordChange
-	Zone      *time.Location
+	Base         string // of the table's addresses
+	Query        string // of the view, kept in links
+	Row          GridRow
+	RemoteID     string
+	Title        string
+	CanEdit      bool
+	Creatable    bool
+	Deletable    bool
+	Fields       []RecordField
+	History      []RecordChange
+	OlderHistory bool // there is more than what History has
+	Zone         *time.Location
 }
 
 // RecordField is one field of a record; Who and When are of its last edit.
