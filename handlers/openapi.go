@@ -149,7 +149,7 @@ var queryParameters = map[string]struct {
 	words  string
 	schema schema
 }{
-	"limit":    {"How many items a page has", schema{"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}},
+	"limit":    {"How many items a page has; fewer where their values are more than 16 MB", schema{"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}},
 	"after":    {"next of the page before", schema{"type": "string"}},
 	"offset":   {"How many records to pass over", schema{"type": "integer", "minimum": 0}},
 	"count":    {"true: the answer has a total", schema{"type": "boolean"}},
