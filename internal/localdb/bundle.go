@@ -67,7 +67,7 @@ func lockShared(ctx context.Context) (unlock func(), err error) {
 	for {
 		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		if err == nil {
-			return func() { f.Close() }, nil // #nosec G104 -- closing gives the lock back, whatever it says
+			return func() { giveBack(f) }, nil
 		}
 		if !errors.Is(err, syscall.EWOULDBLOCK) || sleep(ctx, pollEvery) != nil {
 			return nil, errors.Join(err, ctx.Err(), f.Close())

@@ -54,4 +54,11 @@ func writeHolder(f *os.File) error {
 	return nil
 }
 
-func (l *dirLock) release() { l.file.Close() } // #nosec G104 -- closing gives the lock back, whatever it says
+func (l *dirLock) release() { giveBack(l.file) }
+
+// giveBack gives the lock of a file back, and closes it. Closing alone would leave the lock with a child that is just being started: until it has
+// become another program it holds all that its parent had open.
+func giveBack(f *os.File) {
+	_ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN)
+	f.Close() // #nosec G104 -- there is nothing left to be given back
+}
