@@ -142,9 +142,7 @@ func TestReadinessFollowsStartDatabaseAndRedis(t *testing.T) {
 	if got := a.status("/healthz"); got != http.StatusOK {
 		t.Errorf("/healthz answers %d without Redis", got)
 	}
-	if err := cache.Restart(); err != nil {
-		t.Fatal(err)
-	}
+	redistest.Restart(t, cache)
 	a.eventually("ready with Redis", time.Minute, ready)
 
 	if err := db.Stop(t.Context()); err != nil {

@@ -175,9 +175,7 @@ func TestWithoutRedisAProcessKeepsToHalfOfTheLimit(t *testing.T) {
 	}
 	env.Pause(time.Now().Add(time.Minute))
 	wantFault(t, env.Take(t.Context()), connectors.Limited, 55*time.Second, time.Minute)
-	if err := m.Restart(); err != nil {
-		t.Fatal(err)
-	}
+	redistest.Restart(t, m)
 	other := lent(tu, "con_2", connectors.Limits{RequestsPerSecond: 0.5})
 	for end := time.Now().Add(5 * time.Second); !m.Exists(key("con_2")); {
 		if time.Now().After(end) {

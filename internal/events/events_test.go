@@ -170,9 +170,7 @@ func TestRedisGoneForASecondMakesBrowsersResync(t *testing.T) {
 		t.Errorf("Notify without Redis took %v", took)
 	}
 	<-time.After(time.Second) // the outage itself
-	if err := mr.Restart(); err != nil {
-		t.Fatal(err)
-	}
+	redistest.Restart(t, mr)
 	b.await(t, "resync")
 	p.Notify(background, core.Hint{Org: "o", Snapshot: "s1", Kind: "after"})
 	for b.nextHint(t).Kind != "after" {
@@ -186,9 +184,7 @@ func TestAProcessThatLostRedisWithNothingToSayMakesItsBrowsersResync(t *testing.
 	p := startProcess(t, mr)
 	b := p.listen(t, "o", "snapshot:s1")
 	mr.Close()
-	if err := mr.Restart(); err != nil {
-		t.Fatal(err)
-	}
+	redistest.Restart(t, mr)
 	if got := b.next(t); got.name != "resync" {
 		t.Errorf("got %+v", got)
 	}

@@ -38,13 +38,13 @@ func Find() (int, error) {
 		if err != nil {
 			continue
 		}
-		l, err := net.Listen("tcp", Address(port))
-		if err != nil {
-			_ = claim.Close()
+		// Asked by calling, not by listening: a child that is just being started would hold the socket for a moment longer.
+		if c, err := net.Dial("tcp", Address(port)); err == nil {
+			_, _ = c.Close(), claim.Close()
 			continue
 		}
 		claims.Store(port, claim)
-		return port, l.Close()
+		return port, nil
 	}
 	return 0, fmt.Errorf("there is no free port from %d to %d", first, end)
 }

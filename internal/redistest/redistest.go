@@ -2,6 +2,7 @@
 package redistest
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -9,6 +10,7 @@ import (
 	"os/exec"
 	"strconv"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -93,7 +95,7 @@ func (r *Server) Flush() {
 	_, _ = c.Read(make([]byte, 16))
 }
 
-// InProcess gives one of those that the app runs in its own process. It can be closed and restarted at its port, and ends with the test.
+// InProcess gives one of those that the app runs in its own process. It can be closed, and come back by Restart, and ends with the test.
 func InProcess(t testing.TB) *miniredis.Miniredis {
 	t.Helper()
 	m := miniredis.NewMiniRedis()
@@ -102,4 +104,19 @@ func InProcess(t testing.TB) *miniredis.Miniredis {
 	}
 	t.Cleanup(m.Close)
 	return m
+}
+
+// Restart lets one in process that was closed come back at its port, as soon as it is free: a child that was being started when it was closed holds
+// its socket for a moment longer.
+func Restart(t testing.TB, m *miniredis.Miniredis) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) { // asks again until it can listen
+		err := m.Restart()
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, syscall.EADDRINUSE) || time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
 }
