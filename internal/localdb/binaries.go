@@ -2,6 +2,7 @@ package localdb
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -159,13 +160,18 @@ func isFile(path string) bool {
 func postgresVersion(ctx context.Context, bin string, o owner) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, filepath.Join(bin, "postgres"), "--version") // #nosec G204 -- a program of the built-in PostgreSQL, without a shell and with nothing from a request
-	prepare(cmd, o)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("%w %s", err, strings.TrimSpace(string(out)))
+	for {
+		cmd := exec.CommandContext(ctx, filepath.Join(bin, "postgres"), "--version") // #nosec G204 -- a program of the built-in PostgreSQL, without a shell and with nothing from a request
+		prepare(cmd, o)
+		out, err := cmd.CombinedOutput()
+		if errors.Is(err, syscall.ETXTBSY) && sleep(ctx, pollEvery) == nil {
+			continue // it was just written, and a child that is being started has its file open for a moment longer
+		}
+		if err != nil {
+			return "", fmt.Errorf("%w %s", err, strings.TrimSpace(string(out)))
+		}
+		return regexp.MustCompile(`\d+(\.\d+|\w+)?`).FindString(string(out)), nil
 	}
-	return regexp.MustCompile(`\d+(\.\d+|\w+)?`).FindString(string(out)), nil
 }
 
 func majorOf(version string) string { return regexp.MustCompile(`^\d+`).FindString(version) }
