@@ -65,7 +65,7 @@ test-tools:
 
 test: test-tools check-generated ## set up what tests need and run them all, the browser's too (make test PACKAGES=./store for some)
 	$(GO) vet ./...
-	@CGO_ENABLED=1 scripts/in-memory.sh $(GO) test -race -vet=off -count=1 -timeout 40m $(PACKAGES)
+	CGO_ENABLED=1 scripts/in-memory.sh $(GO) test -race -vet=off -count=1 -timeout 40m $(PACKAGES)
 
 model: ## compare the change model with Postgres in random sequences for TIME (make model TIME=2h)
 	MODEL_TIME=$${TIME:-10m} $(GO) test -count=1 -timeout 0 -run TestTheChangeModelAndPostgresAgree -v ./store
