@@ -31,7 +31,9 @@ func TestALargeChangeIsAJobAndWhatIsTypedMeanwhileIsSentAfterIt(t *testing.T) {
 	p.until("it says who is doing what", `/You: Clear in Kettles, waiting for its turn/.test(document.querySelector('#status-busy:not([hidden])')?.textContent)`)
 	p.keys(kb.ArrowDown + "Typed meanwhile" + kb.Enter)
 	p.until("the edit is kept", `/^1 change is kept here and sent when that has ended$/.test(document.querySelector('#status-outbox:not([hidden])')?.textContent)`)
-	s.holds(t, ids[1], "title", "Kettle 1")
+	if got := s.value(t, ids[1], "title"); got != "Kettle 1" {
+		t.Errorf("the edit went before the job: %q", got)
+	}
 	p.open(s.address()) // a reload loses neither
 	p.until("both are still on their way", `document.querySelector('#status-busy:not([hidden])') && /^1 change is kept/.test(document.querySelector('#status-outbox:not([hidden])')?.textContent)`)
 	s.startJobs(t)

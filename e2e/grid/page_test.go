@@ -148,18 +148,6 @@ func (s shop) value(t *testing.T, id int64, slug string) string {
 	return rows[0].Values[0].Plain()
 }
 
-// holds fails unless a cell holds a value in the database, or comes to: what the page shows may be on its way there.
-func (s shop) holds(t *testing.T, id int64, slug, want string) {
-	t.Helper()
-	got := s.value(t, id, slug)
-	for deadline := time.Now().Add(patience); got != want && time.Now().Before(deadline); got = s.value(t, id, slug) {
-		time.Sleep(20 * time.Millisecond) // before the next look
-	}
-	if got != want {
-		t.Errorf("%s of record %d holds %q, want %q", slug, id, got, want)
-	}
-}
-
 // page is the grid in a real browser.
 type page struct {
 	t   *testing.T
