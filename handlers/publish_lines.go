@@ -165,17 +165,17 @@ func unsentWords(list []store.UnsentColumn) string {
 	return "Not in this plan, since these columns are locked against publishing: " + strings.Join(parts, ", ") + "."
 }
 
-// groupLines gives a plan's groups as lines: at most groupsShown of updates, new records, deletes. The deletes of all tables are one line: they have one tick.
+// groupLines gives a plan's groups as lines: updates, new records, deletes. The deletes of all tables are one line: they have one tick.
 func groupLines(groups []store.PlanGroup, columns map[int]core.Column, deletes int64, written writer) []views.GroupLine {
 	var creates, lines []views.GroupLine
 	gone := views.GroupLine{Title: "deletes", Op: "delete", Count: deletes}
 	for _, g := range groups {
-		switch {
-		case g.Op == "delete":
+		switch g.Op {
+		case "delete":
 			gone.Titles = append(gone.Titles, g.Titles...)
-		case g.Op == "create":
+		case "create":
 			creates = append(creates, planGroupLine(g, columns, written))
-		case len(lines) < groupsShown:
+		default:
 			lines = append(lines, planGroupLine(g, columns, written))
 		}
 	}
